@@ -1,0 +1,1 @@
+"""Sensor and actuator hubs that speak open, federated XMPP."""
