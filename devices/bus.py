@@ -1,0 +1,208 @@
+"""The seam between drivers and wires: I²C, SPI, 1-Wire and GPIO.
+
+Rules of this file
+* It is the only importer of smbus2, spidev and gpiozero, and imports each when the first part needs it: a node
+  without pins does not pay for them.
+* `Buses` is built once and handed to every driver; there is no module state. `Buses` talks to the kernel,
+  `devices.fake.SimulatedBuses` to register maps, and a driver cannot tell them apart.
+* What the operating system says is turned into a DeviceError that names the mend.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from devices.base import BusUnavailable, DeviceError, NotResponding
+
+ONE_WIRE_ROOT = Path("/sys/bus/w1/devices")
+
+
+class I2C(Protocol):
+    """One I²C bus. Addresses are 7 bits, as `i2cdetect` prints them."""
+
+    def write(self, address: int, data: bytes) -> None: ...
+    def read(self, address: int, count: int) -> bytes: ...
+    def write_read(self, address: int, data: bytes, count: int) -> bytes:
+        """Write, repeated start, read: no other master can come between."""
+        ...
+
+
+class SPI(Protocol):
+    """One chip select of an SPI bus."""
+
+    def transfer(self, data: bytes) -> bytes:
+        """Full duplex: as many bytes come back as go out."""
+        ...
+
+
+class Pin(Protocol):
+    """What drivers use of a gpiozero pin. Levels are electrical: True is high."""
+
+    state: Any
+    function: str
+    pull: str
+    bounce: float | None
+    edges: str
+    frequency: float | None
+    when_changed: Callable[[float, int], None] | None
+
+    def output_with_state(self, state: bool) -> None: ...
+    def close(self) -> None: ...
+
+
+class Buses:
+    """Real buses of this machine, opened when first used."""
+
+    def __init__(self) -> None:
+        self._i2c: dict[int, _KernelI2C] = {}
+        self._spi: dict[tuple[int, int], _KernelSPI] = {}
+        self._pin_factory: Any = None
+
+    def i2c(self, number: int) -> I2C:
+        """Raises BusUnavailable when /dev/i2c-NUMBER cannot be opened."""
+        if number not in self._i2c:
+            self._i2c[number] = _KernelI2C(number)
+        return self._i2c[number]
+
+    def spi(self, bus: int, select: int, max_hz: int) -> SPI:
+        """SPI mode 0. Raises BusUnavailable when /dev/spidevBUS.SELECT cannot be opened."""
+        if (bus, select) not in self._spi:
+            self._spi[bus, select] = _KernelSPI(bus, select, max_hz)
+        return self._spi[bus, select]
+
+    def one_wire(self) -> Path:
+        """The kernel's folder of 1-Wire slaves, one sub-folder per serial number."""
+        if not ONE_WIRE_ROOT.is_dir():
+            raise BusUnavailable(
+                "1-Wire is off: add `dtoverlay=w1-gpio` to /boot/firmware/config.txt and reboot"
+            )
+        return ONE_WIRE_ROOT
+
+    def pin_factory(self) -> Any:
+        """The gpiozero factory, for drivers that use a gpiozero device class. Never closed: closing it would
+        turn every output into an input, and a safe state must hold after we are gone."""
+        if self._pin_factory is None:
+            self._pin_factory = self._make_pin_factory()
+        return self._pin_factory
+
+    def pin(self, number: int) -> Pin:
+        """GPIO `number` (BCM numbering). Raises BusUnavailable."""
+        factory = self.pin_factory()
+        try:
+            return factory.pin(number)  # type: ignore[no-any-return]  # gpiozero is untyped
+        except Exception as error:  # gpiozero's factories each raise their own
+            raise BusUnavailable(f"GPIO {number} cannot be used: {error}") from error
+
+    def close(self) -> None:
+        for i2c in self._i2c.values():
+            i2c.close()
+        for spi in self._spi.values():
+            spi.close()
+        self._i2c.clear()
+        self._spi.clear()
+
+    def _make_pin_factory(self) -> Any:
+        from gpiozero.exc import BadPinFactory
+
+        try:
+            from gpiozero.pins.lgpio import LGPIOFactory
+
+            return LGPIOFactory()
+        except (ImportError, BadPinFactory, OSError) as error:
+            raise BusUnavailable(
+                f"no GPIO on this machine ({error}): on a Pi, install the lgpio package and add the user to the "
+                "group gpio; elsewhere, run with --simulate"
+            ) from error
+        except Exception as error:  # lgpio raises its own bare `error` class
+            raise BusUnavailable(f"the GPIO chip cannot be opened: {error}") from error
+
+
+class _KernelI2C:
+    def __init__(self, number: int) -> None:
+        from smbus2 import SMBus
+
+        self._path = f"/dev/i2c-{number}"
+        try:
+            self._bus = SMBus(number)
+        except FileNotFoundError:
+            raise BusUnavailable(
+                f"{self._path} does not exist: switch I²C on with `sudo raspi-config nonint do_i2c 0`"
+            ) from None
+        except PermissionError:
+            raise BusUnavailable(
+                f"{self._path} may not be opened: `sudo adduser $USER i2c`, then log in again"
+            ) from None
+        except OSError as error:
+            raise BusUnavailable(f"{self._path} cannot be opened: {error}") from error
+
+    def write(self, address: int, data: bytes) -> None:
+        from smbus2 import i2c_msg
+
+        self._transact(address, i2c_msg.write(address, data))
+
+    def read(self, address: int, count: int) -> bytes:
+        from smbus2 import i2c_msg
+
+        answer = i2c_msg.read(address, count)
+        self._transact(address, answer)
+        return bytes(answer)
+
+    def write_read(self, address: int, data: bytes, count: int) -> bytes:
+        from smbus2 import i2c_msg
+
+        answer = i2c_msg.read(address, count)
+        self._transact(address, i2c_msg.write(address, data), answer)
+        return bytes(answer)
+
+    def _transact(self, address: int, *messages: Any) -> None:
+        try:
+            self._bus.i2c_rdwr(*messages)
+        except OSError as error:
+            raise i2c_error(self._path, address, error) from error
+
+    def close(self) -> None:
+        self._bus.close()
+
+
+def i2c_error(path: str, address: int, error: OSError) -> DeviceError:
+    """The kernel's errno in words (Documentation/i2c/fault-codes.rst)."""
+    if error.errno in (errno.ENXIO, errno.EREMOTEIO, errno.EIO):
+        return NotResponding(
+            f"nothing answers at 0x{address:02x} on {path}: check wiring, power and address (`i2cdetect -y N`)"
+        )
+    if error.errno in (errno.ETIMEDOUT, errno.EAGAIN):
+        return NotResponding(f"{path} is stuck or busy (0x{address:02x}): a part may hold the clock line low")
+    return NotResponding(f"{path}, 0x{address:02x}: {error}")
+
+
+class _KernelSPI:
+    def __init__(self, bus: int, select: int, max_hz: int) -> None:
+        path = f"/dev/spidev{bus}.{select}"
+        try:
+            import spidev
+
+            self._device = spidev.SpiDev()
+            self._device.open(bus, select)
+        except ImportError:
+            raise BusUnavailable("the spidev package is missing: `pip install spidev`") from None
+        except FileNotFoundError:
+            raise BusUnavailable(
+                f"{path} does not exist: switch SPI on with `sudo raspi-config nonint do_spi 0`"
+            ) from None
+        except OSError as error:
+            raise BusUnavailable(f"{path} cannot be opened: {error}") from error
+        self._device.max_speed_hz = max_hz
+        self._device.mode = 0
+        self._path = path
+
+    def transfer(self, data: bytes) -> bytes:
+        try:
+            return bytes(self._device.xfer2(list(data)))
+        except OSError as error:
+            raise NotResponding(f"{self._path}: {error}") from error
+
+    def close(self) -> None:
+        self._device.close()
