@@ -8,7 +8,7 @@ import pytest
 
 import devices
 from devices.fake import SimulatedBuses
-from devices.relay import Relay, decode
+from devices.relay import Relay
 from tests.devices.vector import Vector
 
 VECTORS = [
