@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from devices.base import BusUnavailable, Driver
 from devices.bus import I2C, SPI, Buses, Pin, i2c_error
@@ -178,10 +178,11 @@ class PinTrace:
                 with contextlib.suppress(ValueError):  # a line cut by a kill
                     _, pin, function, level = line.split()
                     self.levels[int(pin)] = (function, float(level))
-        self._file: IO[str] = path.open("a", buffering=1)
+        self._path = path
 
     def note(self, pin: int, function: str, level: float) -> None:
-        self._file.write(f"{time.monotonic():.6f} {pin} {function} {level:g}\n")
+        with self._path.open("a") as file:
+            file.write(f"{time.monotonic():.6f} {pin} {function} {level:g}\n")
 
 
 def make_pin_factory(trace: PinTrace | None) -> Any:

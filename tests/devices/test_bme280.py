@@ -36,7 +36,7 @@ def test_reads_what_the_chip_measures(celsius: float, percent: float, hectopasca
 
 
 def test_trimming_words_survive_the_register_layout() -> None:
-    driver, chip, buses = make()
+    _, chip, buses = make()
     bus = buses.i2c(1)
     read = Calibration.decode(bus.write_read(0x76, b"\x88", 26), bus.write_read(0x76, b"\xe1", 7))
     assert read == Calibration(chip.TRIM_T, chip.TRIM_P, chip.TRIM_H)
