@@ -1,0 +1,413 @@
+"""The configuration file: TOML in, frozen typed values out, or every fault at once.
+
+Rules of this file
+* It is checked whole before anything starts; a fault names the key path, the line, what was found and what would be
+  right. Nothing is guessed, unknown keys are faults (with the nearest known key), units stand in the values.
+* The dataclasses are the documentation: their fields are the keys, their annotations the limits. `hub.config_schema`
+  makes the JSON Schema of the same.
+* Things are configured by their drivers: the keys a driver adds are the fields of its own Config.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+import devices
+from devices.base import Driver, Duration, InvalidValue, Matches, OutputDriver, Value, Within
+from hub.errors import ConfigError, Fault
+
+MAX_FILE_BYTES = 1_000_000
+
+Pattern = Annotated[
+    str,
+    Matches(r"\*|(?:(?:\*|[^@/\s*]+)@)?[^@/\s*]+", 'a pattern like "owner@example.org", "*@example.org" or "*"'),
+]
+Jid = Annotated[str, Matches(r"[^@/\s]+@[^@/\s]+(?:/.+)?", 'an address like "greenhouse@example.org"')]
+Server = Annotated[str, Matches(r"(?:\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}", 'a host and port like "10.0.0.5:5222"')]
+Name = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,63}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Xmpp:
+    """`[xmpp]`: the account. TLS is always on and verified."""
+
+    jid: Jid
+    password_file: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    server: Server | None = None
+    ca_file: Path | None = None
+    allow_plain: bool = False
+
+    def problems(self) -> Mapping[str, str]:
+        if (self.password_file is None) == (self.certificate is None):
+            return {"password_file": "either password_file, or certificate and key"}
+        if (self.certificate is None) != (self.key is None):
+            return {"key" if self.certificate else "certificate": "certificate and key together"}
+        return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """`[access]`: who may do what while no provisioning server is named. Nobody else may do anything."""
+
+    read: tuple[Pattern, ...] = ()
+    control: tuple[Pattern, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Telemetry:
+    """`[telemetry]`: what is published, and what is kept in memory while it cannot be."""
+
+    interval: Duration = Duration(30)  # noqa: RUF009  # an immutable number
+    service: str | None = None
+    backlog: Annotated[int, Within(0, 1_000_000, "readings")] = 1000
+    history: Annotated[int, Within(0, 1_000_000, "readings per thing")] = 200
+
+    def problems(self) -> Mapping[str, str]:
+        return {} if self.interval >= 1 else {"interval": "at least 1s"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """`[node]`: the program itself. The default folder is systemd's, or the user's own."""
+
+    state_dir: Path | None = None
+
+
+State = Literal["off", "on"] | dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThingKeys:
+    """Keys that every `[things.NAME]` can have beside those of its driver."""
+
+    driver: str
+    label: str = ""
+    interval: Duration | None = None
+    change: dict[str, Annotated[float, Within(0)]] = field(default_factory=dict)
+    module: str = ""
+    string_ids: dict[str, str] = field(default_factory=dict)
+
+    def problems(self) -> Mapping[str, str]:
+        if self.interval is not None and self.interval < 0.05:
+            return {"interval": "at least 50ms"}
+        return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputKeys:
+    """Keys that every thing with something to control has too."""
+
+    boot: Literal["off", "on", "restore"] | dict[str, Any] = "off"
+    safe: Literal["off", "on", "keep"] | dict[str, Any] = "off"
+    link_timeout: Duration | None = None
+    lease: Duration | None = None
+
+    def problems(self) -> Mapping[str, str]:
+        for key in ("link_timeout", "lease"):
+            value = getattr(self, key)
+            if value is not None and value < 0.1:
+                return {key: "at least 100ms"}
+        return {}
+
+
+@dataclass(frozen=True)
+class ThingConfig:
+    """One thing, ready to be built. `boot` None: restore; `safe` None: keep. `output` None: nothing to control."""
+
+    name: str
+    keys: ThingKeys
+    driver: type[Driver]
+    settings: Any
+    output: OutputKeys | None = None
+    boot: Mapping[str, Value] | None = None
+    safe: Mapping[str, Value] | None = None
+
+
+@dataclass(frozen=True)
+class Config:
+    source: str
+    xmpp: Xmpp
+    access: Access
+    telemetry: Telemetry
+    node: Node
+    things: Mapping[str, ThingConfig]
+
+    def missing_files(self) -> list[str]:
+        """Named files that are not on this machine, in words. A laptop may check a file meant for a Pi."""
+        named = {key: getattr(self.xmpp, key) for key in ("password_file", "certificate", "key", "ca_file")}
+        return [f"xmpp.{key}: {path} does not exist here" for key, path in named.items()
+                if path is not None and not path.exists()]  # fmt: skip
+
+
+def load(path: Path) -> Config:
+    """Raises ConfigError with every fault in the file."""
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ConfigError(str(path), [Fault("(file)", "more than 1 MB", "a configuration file")])
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), [Fault("(file)", str(error), "a readable TOML file")]) from None
+    return parse(text, str(path))
+
+
+def parse(text: str, source: str = "configuration") -> Config:
+    """Raises ConfigError with every fault in the text."""
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(source, [Fault("(file)", f"a syntax error: {error}", "TOML")]) from None
+    reader = _Reader(_lines(text))
+    sections = {"xmpp": Xmpp, "access": Access, "telemetry": Telemetry, "node": Node}
+    for key in tree:
+        if key not in sections and key != "things":
+            reader.unknown(key, [*sections, "things"])
+    values = {key: reader.table(section, tree.get(key, {}), key) for key, section in sections.items()}
+    things = _things(tree.get("things", {}), reader)
+    if reader.faults:
+        raise ConfigError(source, sorted(reader.faults, key=lambda fault: fault.line))
+    return Config(source, things=things, **values)  # type: ignore[arg-type]  # no faults: every value is there
+
+
+def _things(tree: Any, reader: _Reader) -> dict[str, ThingConfig]:
+    if not isinstance(tree, dict):
+        reader.fault("things", tree, "tables like [things.air]")
+        return {}
+    things: dict[str, ThingConfig] = {}
+    owners: dict[str, str] = {}
+    for name, table in tree.items():
+        path = f"things.{name}"
+        if not isinstance(table, dict):
+            reader.fault(path, table, f"a table [things.{name}] with a driver")
+            continue
+        if not Name.fullmatch(name):
+            reader.fault(path, name, "a name of letters, digits, _ . - (at most 64)")
+        thing = _thing(name, table, reader)
+        if thing is None:
+            continue
+        things[name] = thing
+        for claim in thing.settings.claims():
+            if claim in owners:
+                reader.fault(path, claim, f"a part of its own: things.{owners[claim]} uses {claim} already")
+            owners.setdefault(claim, name)
+    return things
+
+
+def _thing(name: str, table: dict[str, Any], reader: _Reader) -> ThingConfig | None:
+    path = f"things.{name}"
+    before = len(reader.faults)
+    try:
+        driver = devices.find(table["driver"])
+    except KeyError:
+        reader.fault(f"{path}.driver", None, 'a driver, like "bme280" (`hub devices` lists them)')
+        return None
+    except (InvalidValue, AttributeError) as error:
+        hint = str(error).partition("; ")[2]
+        reader.fault(f"{path}.driver", table["driver"], f"a driver's name ({hint or '`hub devices` lists them'})")
+        return None
+    shared = {f.name for f in dataclasses.fields(ThingKeys)}
+    output = {f.name for f in dataclasses.fields(OutputKeys)} if issubclass(driver, OutputDriver) else set()
+    own = {f.name for f in dataclasses.fields(driver.Config)}
+    for key in table:
+        if key not in shared | output | own:
+            reader.unknown(f"{path}.{key}", sorted(shared | output | own))
+    keys = reader.table(ThingKeys, {k: v for k, v in table.items() if k in shared}, path)
+    settings = reader.table(driver.Config, {k: v for k, v in table.items() if k in own and k not in shared}, path)
+    safety = reader.table(OutputKeys, {k: v for k, v in table.items() if k in output}, path)
+    if len(reader.faults) > before:
+        return None
+    assert keys is not None and settings is not None and safety is not None
+    probe = driver(settings, typing.cast(Any, None))  # touches nothing; tells fields and parameters
+    _check_fields(keys, probe, path, reader)
+    if not (isinstance(probe, OutputDriver) and probe.parameters):
+        for key in sorted(output & table.keys()):
+            reader.fault(f"{path}.{key}", table[key], "nothing: this thing has nothing to control")
+        return ThingConfig(name, keys, driver, settings)
+    boot = _state(safety.boot, "restore", probe, f"{path}.boot", reader)
+    safe = _state(safety.safe, "keep", probe, f"{path}.safe", reader)
+    return ThingConfig(name, keys, driver, settings, safety, boot, safe)
+
+
+def _check_fields(keys: ThingKeys, probe: Driver, path: str, reader: _Reader) -> None:
+    names = [spec.name for spec in probe.fields]
+    for key in ("change", "string_ids"):
+        for name in getattr(keys, key):
+            if name not in names:
+                reader.fault(f"{path}.{key}", name, f"one of its fields: {', '.join(names)}")
+
+
+def _state(
+    written: str | dict[str, Any], open_end: str, probe: OutputDriver, path: str, reader: _Reader
+) -> Mapping[str, Value] | None:
+    """A state as parameter values: by its name, or written out parameter by parameter."""
+    if written == open_end:
+        return None
+    if isinstance(written, str):
+        return probe.states[written]
+    specs = {spec.name: spec for spec in probe.parameters}
+    state: dict[str, Value] = {}
+    for name, value in written.items():
+        try:
+            state[name] = specs[name].check(value)
+        except KeyError:
+            reader.fault(f"{path}.{name}", value, f"one of its parameters: {', '.join(specs)}")
+        except InvalidValue as error:
+            reader.fault(f"{path}.{name}", value, f"{specs[name].limits()} ({error})")
+    return state
+
+
+# --------------------------------------------------------------------------- tables to dataclasses
+
+T = typing.TypeVar("T")
+
+
+class _Reader:
+    """Turns tables into dataclasses and collects what is wrong with them."""
+
+    def __init__(self, lines: Mapping[str, int]) -> None:
+        self.faults: list[Fault] = []
+        self._lines = lines
+
+    def fault(self, path: str, found: Any, right: str) -> None:
+        shown = "nothing" if found is None else found if isinstance(found, str) and " " in found else repr(found)
+        if path.endswith(".address") and isinstance(found, int):
+            shown = f"0x{found:02x}"
+        line = self._lines.get(path) or self._lines.get(path.rpartition(".")[0], 0)
+        self.faults.append(Fault(path, shown if len(shown) <= 80 else shown[:79] + "…", right, line))
+
+    def unknown(self, path: str, known: list[str]) -> None:
+        key = path.rpartition(".")[2]
+        close = difflib.get_close_matches(key, known, n=1)
+        self.fault(path, f"an unknown key {key!r}", f'"{close[0]}"' if close else "one of " + ", ".join(known))
+
+    def table(self, cls: type[T], table: Any, path: str) -> T | None:
+        """None, and at least one fault, when the table is not a `cls`."""
+        if not isinstance(table, dict):
+            self.fault(path, table, f"a table [{path}]")
+            return None
+        before = len(self.faults)
+        hints = typing.get_type_hints(cls, include_extras=True)
+        known = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]  # every cls here is a dataclass
+        values: dict[str, Any] = {}
+        for key in table.keys() - set(known):
+            self.unknown(f"{path}.{key}", known)
+        for spec in dataclasses.fields(cls):  # type: ignore[arg-type]
+            if spec.name in table:
+                try:
+                    values[spec.name] = convert(table[spec.name], hints[spec.name])
+                except ValueError as error:
+                    self.fault(f"{path}.{spec.name}", table[spec.name], str(error))
+            elif spec.default is MISSING and spec.default_factory is MISSING:
+                self.fault(f"{path}.{spec.name}", None, describe(hints[spec.name]))
+        if len(self.faults) > before:
+            return None
+        made = cls(**values)
+        for key, right in made.problems().items() if hasattr(made, "problems") else ():
+            self.fault(f"{path}.{key}", table.get(key), right)
+        return None if len(self.faults) > before else made
+
+
+def convert(value: Any, annotation: Any) -> Any:
+    """`value` as `annotation` says, or ValueError with what would be right."""
+    try:
+        return msgspec.convert(value, msgspec_type(annotation), dec_hook=_decode)
+    except msgspec.ValidationError:
+        raise ValueError(describe(annotation)) from None
+
+
+def msgspec_type(annotation: Any) -> Any:
+    """The annotation with our `Within` and `Matches` as msgspec's Meta."""
+    if annotation is float:
+        return float | int  # TOML writes 0.2 and 2 for the same kind of thing
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        base, *marks = arguments
+        for mark in marks:
+            if isinstance(mark, Within):
+                base = Annotated[base, msgspec.Meta(ge=mark.minimum, le=mark.maximum)]
+            elif isinstance(mark, Matches):
+                base = Annotated[base, msgspec.Meta(pattern=rf"^(?:{mark.pattern})$")]
+        return base
+    if origin in (typing.Union, types.UnionType):
+        return typing.Union[tuple(msgspec_type(a) for a in arguments)]  # noqa: UP007  # made at run time
+    if origin in (tuple, list, dict):
+        return origin[tuple(msgspec_type(a) for a in arguments)]
+    return annotation
+
+
+def _decode(wanted: type, value: Any) -> Any:
+    if wanted is Duration and isinstance(value, str):
+        return Duration.parse(value)
+    if issubclass(wanted, Path) and isinstance(value, str):
+        return Path(value).expanduser()
+    raise ValueError(f"no {wanted.__name__}")
+
+
+def describe(annotation: Any) -> str:
+    """What a value of `annotation` looks like, in words for a person."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        base, *marks = arguments
+        for mark in marks:
+            if isinstance(mark, Matches):
+                return mark.meaning
+            if isinstance(mark, Within):
+                return describe(base) + _range(mark)
+        return describe(base)
+    if origin is Literal:
+        shown = [f"0x{a:02x}" if isinstance(a, int) and a > 31 else f'"{a}"' if isinstance(a, str) else str(a)
+                 for a in arguments]  # fmt: skip
+        return "one of " + ", ".join(shown) if len(shown) > 1 else shown[0]
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(describe(a) for a in arguments if a is not type(None))
+    if origin in (tuple, list):
+        return f"a list of {describe(arguments[0])}"
+    if origin is dict:
+        return f"a table of names with {describe(arguments[1])}"
+    return _WORDS.get(annotation, getattr(annotation, "__name__", str(annotation)))
+
+
+def _range(limits: Within) -> str:
+    unit = f" {limits.unit}" if limits.unit else ""
+    if limits.minimum is not None and limits.maximum is not None:
+        return f" from {limits.minimum:g} to {limits.maximum:g}{unit}"
+    if limits.minimum is not None:
+        return f" of at least {limits.minimum:g}{unit}"
+    return f" of at most {limits.maximum:g}{unit}"
+
+
+_WORDS: Mapping[Any, str] = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    Path: "a file path",
+    Duration: 'a duration with its unit, like "200ms", "30s", "5m" or "1h30m"',
+    Any: "a value",
+}
+
+
+def _lines(text: str) -> dict[str, int]:
+    """The line of each table and key, by path: enough to point a person at it (tomllib keeps no positions)."""
+    lines: dict[str, int] = {}
+    table = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[\s*([^\[\]]+?)\s*\]", line):
+            table = header[1].replace('"', "")
+            lines.setdefault(table, number)
+        elif key := re.match(r"\s*([A-Za-z0-9_.\-\"]+)\s*=", line):
+            path = key[1].replace('"', "")
+            lines.setdefault(f"{table}.{path}" if table else path, number)
+    return lines

@@ -1,0 +1,288 @@
+"""The one loop that calls drivers: it opens, reads and writes parts, and keeps their outputs safe.
+
+Rules of this file
+* One task per thing; no part can stop another: a driver that fails is retried with back-off, one that hangs is given
+  up after `CALL_TIMEOUT_S`, one that has a bug is treated as failing.
+* It is said once when a part goes and once when it comes back.
+* Nothing here decides what may be written: plans come checked, boot and safe states come from `actuation.Guard`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from devices.base import DeviceError, Driver, NotResponding, OutputDriver, Value
+from hub.errors import ActuatorError
+from hub.things.actuation import Guard, Policy
+from hub.things.lanes import Lanes
+from hub.things.memory import OutputMemory
+from hub.things.thing import Thing
+
+log = logging.getLogger(__name__)
+
+CALL_TIMEOUT_S = 5.0  # the slowest part, a DS18B20 at 12 bits, takes 0.75 s; the rest is patience with a busy bus
+STOP_TIMEOUT_S = 2.0  # per output on the way out: systemd waits longer than all of them together
+FIRST_RETRY_S = 1.0
+LAST_RETRY_S = 60.0
+
+Listener = Callable[[Thing], None]
+T = TypeVar("T")
+
+
+class Station:
+    """One thing with its driver, its timing and, for an output, its guard."""
+
+    def __init__(self, thing: Thing, driver: Driver, interval: float, policy: Policy | None = None) -> None:
+        self.thing = thing
+        self.driver = driver
+        self.interval = interval
+        self.policy = policy
+        self.guard: Guard | None = None
+        self.is_open = False
+        self.wake = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+        self.fresh: asyncio.Future[None] | None = None
+        """Whoever wants a new reading waits for this."""
+
+
+class Sampler:
+    """`on_reading` is called in the loop after each reading and each failure."""
+
+    def __init__(
+        self,
+        memory: OutputMemory,
+        on_reading: Listener,
+        wall: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+    ) -> None:
+        self._memory = memory
+        self._on_reading = on_reading
+        self._wall = wall
+        self._lanes = Lanes()
+        self._linked = False
+        self.stations: dict[str, Station] = {}
+
+    @property
+    def hung(self) -> int:
+        return self._lanes.hung
+
+    # ------------------------------------------------------------------ life
+
+    def add(self, station: Station) -> None:
+        """Start sampling. The output of an OutputDriver is claimed in its boot state."""
+        now = self._now()
+        self.stations[station.thing.name] = station
+        if station.policy is not None:
+            station.guard = Guard(station.policy, now)
+            if self._linked:
+                station.guard.link_up()
+        loop = asyncio.get_running_loop()
+        station.driver.notify = lambda: _from_any_thread(loop, station.wake)
+        station.task = asyncio.create_task(self._keep(station), name=f"thing {station.thing.name}")
+
+    async def remove(self, name: str) -> None:
+        """Stop sampling; an output is driven to its safe state first."""
+        station = self.stations.pop(name)
+        if station.task is not None:
+            station.task.cancel()
+            await asyncio.gather(station.task, return_exceptions=True)
+        await self._make_safe(station, "it is being stopped", STOP_TIMEOUT_S)
+        await self._close(station)
+
+    async def stop(self) -> None:
+        """Everything safe and closed; bounded in time however many parts hang."""
+        names = list(self.stations)
+        outcomes = await asyncio.gather(*(self.remove(name) for name in names), return_exceptions=True)
+        for name, outcome in zip(names, outcomes, strict=True):
+            if isinstance(outcome, BaseException):
+                log.error("%s: did not stop cleanly: %s", name, outcome)
+
+    def link_changed(self, up: bool) -> None:
+        self._linked = up
+        now = self._now()
+        for station in self.stations.values():
+            if station.guard is not None:
+                if up:
+                    station.guard.link_up()
+                else:
+                    station.guard.link_down(now)
+                station.wake.set()
+
+    # ------------------------------------------------------------------ what services ask for
+
+    async def refresh(self, name: str, timeout: float) -> None:
+        """Wait for a new reading of `name`, at most `timeout` seconds; its outcome stands in the thing."""
+        station = self.stations[name]
+        if station.fresh is None:
+            station.fresh = asyncio.get_running_loop().create_future()
+            station.wake.set()
+        await asyncio.wait({station.fresh}, timeout=timeout)
+
+    async def write(self, name: str, values: Mapping[str, Value]) -> None:
+        """Carry out checked writes and read them back. Raises ActuatorError when the output is not as told."""
+        station = self.stations[name]
+        driver = station.driver
+        if not isinstance(driver, OutputDriver) or station.guard is None:
+            raise ActuatorError(f"{name} cannot be controlled")
+        if not station.is_open:
+            why = station.thing.trouble.text if station.thing.trouble else "it is still starting"
+            raise ActuatorError(f"{name} is out of order: {why}")
+        try:
+            raw = await self._call(station, lambda: _write_and_read(driver, values))
+            station.thing.measured_at(raw, self._wall())
+        except DeviceError as error:
+            self._failed(station, error)
+            raise ActuatorError(f"{name}: {error}") from error
+        finally:
+            self._on_reading(station.thing)
+        state = {p.name: station.thing.values[p.read_back] for p in driver.parameters
+                 if p.read_back in station.thing.values}  # fmt: skip
+        different = {n: state.get(n) for n, v in values.items() if state.get(n) != v}
+        station.guard.commanded(state, self._now())
+        station.wake.set()
+        if different:
+            told = ", ".join(f"{n} reads {v}" for n, v in different.items())
+            raise ActuatorError(f"{name} did not take the command: {told}")
+        await self._remember(station, state)
+
+    # ------------------------------------------------------------------ the loop of one thing
+
+    async def _keep(self, station: Station) -> None:
+        retry = FIRST_RETRY_S
+        while True:
+            started = self._now()
+            if await self._sample(station):
+                retry = FIRST_RETRY_S
+                pause = station.interval
+            else:
+                pause, retry = retry, min(retry * 2, LAST_RETRY_S)
+            await self._pause(station, started + pause)
+
+    async def _sample(self, station: Station) -> bool:
+        thing = station.thing
+        try:
+            if not station.is_open:
+                await self._open(station)
+            thing_was_well = thing.trouble is None
+            raw = await self._call(station, station.driver.read)
+            thing.measured_at(raw, self._wall())
+            if not thing_was_well and thing.trouble is None:
+                log.info("%s is back", thing.name)
+        except DeviceError as error:
+            self._failed(station, error)
+            await self._close(station)
+        if station.fresh is not None:
+            station.fresh.set_result(None)
+            station.fresh = None
+        self._on_reading(thing)
+        return thing.trouble is None
+
+    async def _pause(self, station: Station, until: float) -> None:
+        """Until the next reading is due, something happens, or the guard has to act."""
+        while True:
+            if not await self._guard(station):
+                return
+            deadlines = [until] if station.guard is None else [until, station.guard.due() or until]
+            try:
+                async with asyncio.timeout_at(min(deadlines)):
+                    await station.wake.wait()
+            except TimeoutError:
+                if self._now() >= until:
+                    return
+                continue
+            station.wake.clear()
+            return
+
+    async def _guard(self, station: Station) -> bool:
+        """Carry out what the guard asks for. False when that failed and the part has to be claimed again at once."""
+        guard = station.guard
+        overdue = guard.overdue(self._now()) if guard is not None else None
+        if guard is None or overdue is None:
+            return True
+        state, reason = overdue
+        done = await self._make_safe(station, reason, CALL_TIMEOUT_S)
+        guard.end()
+        try:
+            await self._remember(station, state)
+        except ActuatorError as error:
+            log.error("%s", error)
+        return done
+
+    # ------------------------------------------------------------------ calls to the driver
+
+    async def _open(self, station: Station) -> None:
+        driver = station.driver
+        if isinstance(driver, OutputDriver) and station.guard is not None:
+            remembered = self._memory.recall(station.thing.name, station.thing.parameters)
+            state = station.guard.opening_state(remembered, self._now())
+            await self._call(station, lambda: driver.open_with(state))
+        else:
+            await self._call(station, driver.open)
+        station.is_open = True
+
+    async def _close(self, station: Station) -> None:
+        station.is_open = False
+        try:
+            await self._call(station, station.driver.close, STOP_TIMEOUT_S)
+        except DeviceError as error:
+            log.debug("%s: closing: %s", station.thing.name, error)
+
+    async def _make_safe(self, station: Station, reason: str, timeout: float) -> bool:
+        """Write the safe state now. False when the part did not take it; it is then closed, to be claimed again."""
+        driver, guard = station.driver, station.guard
+        if not isinstance(driver, OutputDriver) or guard is None or not station.is_open or not guard.policy.safe:
+            return True  # nothing is claimed, or nothing is to be done; what is claimed later is claimed safe
+        safe = guard.policy.safe
+        try:
+            raw = await self._call(station, lambda: _write_and_read(driver, safe), timeout)
+            station.thing.measured_at(raw, self._wall())
+        except DeviceError as error:
+            log.critical("%s: could NOT be driven to its safe state (%s): %s", station.thing.name, reason, error)
+            self._failed(station, error)
+            await self._close(station)
+            return False
+        log.warning("%s: driven to its safe state: %s", station.thing.name, reason)
+        self._on_reading(station.thing)
+        return True
+
+    async def _call(self, station: Station, call: Callable[[], T], timeout: float = CALL_TIMEOUT_S) -> T:
+        try:
+            return await self._lanes.run(station.driver.lane, call, timeout)
+        except DeviceError:
+            raise
+        except Exception as error:
+            log.exception("%s: the driver has a bug", station.thing.name)
+            raise NotResponding(f"the driver failed: {error!r}") from error
+
+    def _failed(self, station: Station, error: DeviceError) -> None:
+        if station.thing.failed(error, self._wall()):
+            log.warning("%s: %s", station.thing.name, error)
+
+    async def _remember(self, station: Station, state: Mapping[str, Value]) -> None:
+        """Returns when the state is on the disk, for an output that restores it. Raises ActuatorError."""
+        if station.guard is None or not station.guard.remembers:
+            return
+        name = station.thing.name
+        try:
+            await self._lanes.run("disk", lambda: self._memory.remember(name, state), CALL_TIMEOUT_S)
+        except (OSError, DeviceError) as error:
+            raise ActuatorError(f"{name}: done, but it cannot be remembered for a restart: {error}") from error
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _write_and_read(driver: OutputDriver, values: Mapping[str, Value]) -> Mapping[str, Any]:
+    driver.write(values)
+    return driver.read()
+
+
+def _from_any_thread(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    try:
+        loop.call_soon_threadsafe(event.set)
+    except RuntimeError:
+        return  # the loop is closed: the node has stopped
