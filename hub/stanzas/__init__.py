@@ -1,0 +1,13 @@
+"""XML ↔ model: one dialect per file, no handlers, no decisions.
+
+    dialects.py          which namespace is spoken by which codec; the only table of it
+    sensor_data_xmpp.py  XEP-0323, `urn:xmpp:iot:sensordata`
+    sensor_data_nf.py    its successor, `urn:nf:iot:sd:1.0` and the same words in two more namespaces
+    control_xmpp.py      XEP-0325, `urn:xmpp:iot:control`
+    control_nf.py        its successor, `urn:nf:iot:ctr:1.0`, likewise
+    forms.py             control forms: XEP-0004 with 0122, 0141, 0331 and 0336
+    errors.py            our errors ↔ stanza errors
+    xml.py               reading attributes and children without surprises
+
+Codecs of the same extension have the same methods, so that a service speaks every dialect with the same lines.
+"""
