@@ -1,0 +1,270 @@
+"""A node, built and joined: configuration → parts → things → services → stream. It decides nothing by itself.
+
+`run` lives until it is told to stop; `reload` re-reads the file and changes only what changed. Whatever ends it, the
+outputs are driven to their safe states on the way out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element
+
+import devices
+from devices.base import OutputDriver
+from devices.bus import Buses
+from hub import notify
+from hub.config import Config, ThingConfig, load
+from hub.errors import ConfigError, LinkError
+from hub.services import pubsub
+from hub.services.contacts import Contacts
+from hub.services.control import Control
+from hub.services.discovery import Discovery, announce
+from hub.services.router import Router
+from hub.services.sensor_data import SensorData
+from hub.session.client import Account, Client
+from hub.session.link import Link
+from hub.stanzas.dialects import TELEMETRY
+from hub.telemetry.pacer import Pacer
+from hub.telemetry.publisher import Publisher, Transport
+from hub.things.actuation import Policy
+from hub.things.memory import OutputMemory
+from hub.things.sampler import Sampler, Station
+from hub.things.thing import Description, Thing
+from hub.trust.access import AccessLists, exact
+
+log = logging.getLogger(__name__)
+
+NODE_PREFIX = "hub/"
+"""Pubsub nodes are `hub/THING` in the account's own PEP, `ACCOUNT/hub/THING` on a shared service."""
+
+Watcher = Callable[[Thing], None]
+
+
+class Node:
+    """`on_reading` lets a view look on; it must not change anything."""
+
+    def __init__(self, config: Config, buses: Buses, on_reading: Watcher | None = None) -> None:
+        self.config = config
+        self.buses = buses
+        self.things: dict[str, Thing] = {}
+        self._on_reading = on_reading
+        self._stop = asyncio.Event()
+        self._judge = AccessLists(config.access.read, config.access.control)
+        self.sampler = Sampler(OutputMemory(state_dir(config) / "outputs.json"), self._reading)
+        self.publisher = Publisher(Transport(self._ensure, self._publish, TELEMETRY.encode_answer),
+                                   config.telemetry.backlog)  # fmt: skip
+        self.link: Link | None = None
+        self._link_task: asyncio.Task[None] | None = None
+        self._contacts: Contacts | None = None
+        self._sensor_data: SensorData | None = None
+
+    # ------------------------------------------------------------------ life
+
+    async def run(self) -> None:
+        """Raises LinkError when the credentials cannot even be read; everything later is tried for ever."""
+        account = account_of(self.config)
+        for thing in self.config.things.values():
+            self._add(thing)
+        self.publisher.configure(self._pacers(), self.config.telemetry.backlog)
+        publishing = asyncio.create_task(self.publisher.run(), name="telemetry")
+        try:
+            self._connect(account)
+            notify.ready(f"{len(self.things)} things, connecting")
+            await self._stop.wait()
+        finally:
+            notify.stopping()
+            await self.sampler.stop()  # first of all: outputs are safe before anything else is taken down
+            publishing.cancel()
+            await asyncio.gather(publishing, return_exceptions=True)
+            await self._disconnect()
+            self.buses.close()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    async def reload(self, path: Path) -> None:
+        """Take the file as it is now. A broken one is refused and the old one goes on (raises ConfigError)."""
+        new = load(path)
+        account = account_of(new)
+        old, self.config = self.config, new
+        for name in [n for n in self.things if old.things.get(n) != new.things.get(n)]:
+            await self.sampler.remove(name)
+            del self.things[name]
+        for name, thing in new.things.items():
+            if name not in self.things:
+                self._add(thing)
+        self._sort_things()
+        self._judge = AccessLists(new.access.read, new.access.control)
+        if account != account_of_or_none(old):
+            await self._disconnect()
+            self._connect(account)
+        elif self._contacts is not None and self.link is not None and self.link.up:
+            self._contacts.review()
+        if old.telemetry != new.telemetry or old.things != new.things or old.access != new.access:
+            self.publisher.configure(self._pacers(), new.telemetry.backlog)
+        log.info("configuration reloaded: %d things", len(self.things))
+
+    # ------------------------------------------------------------------ things
+
+    def _add(self, config: ThingConfig) -> None:
+        driver = devices.build(config.driver, config.settings, self.buses)
+        parameters = driver.parameters if isinstance(driver, OutputDriver) else ()
+        keys = config.keys
+        description = Description(
+            config.name, keys.label, driver.fields, parameters, keys.module, keys.string_ids
+        )
+        thing = Thing(description, self.config.telemetry.history)
+        self.things[config.name] = thing
+        interval = float(keys.interval) if keys.interval is not None else driver.INTERVAL
+        policy = None
+        if config.output is not None and isinstance(driver, OutputDriver):
+            output = config.output
+            policy = Policy(config.boot, config.safe, driver.states["off"], output.link_timeout, output.lease)
+        elif isinstance(driver, OutputDriver):
+            policy = Policy({}, None, {})
+        self.sampler.add(Station(thing, driver, interval, policy))
+
+    def _sort_things(self) -> None:
+        """In the file's order; the dictionary itself stays, others hold it."""
+        ordered = {name: self.things[name] for name in self.config.things}
+        self.things.clear()
+        self.things.update(ordered)
+
+    def _pacers(self) -> dict[str, Pacer]:
+        return {
+            name: Pacer(self.config.telemetry.interval, thing.keys.change)
+            for name, thing in self.config.things.items()
+        }
+
+    def _reading(self, thing: Thing) -> None:
+        self.publisher.take(thing, asyncio.get_running_loop().time())
+        if self._on_reading is not None:
+            self._on_reading(thing)
+
+    # ------------------------------------------------------------------ stream
+
+    def _connect(self, account: Account) -> None:
+        client = Client(account)
+        self.link = link = Link(client, self._link_changed)
+        self._contacts = Contacts(client, lambda: self._judge)
+        self._contacts.on_granted = self._granted
+        self._sensor_data = SensorData(self.things, self.sampler, lambda: self._judge, link.send)
+        services = [
+            self._sensor_data,
+            Control(self.things, self.sampler, lambda: self._judge),
+            Discovery(self.things, lambda: self._judge, self._telemetry_of),
+        ]
+        router = Router(client)
+        router.send = link.send
+        for service in services:
+            router.add(service)
+        announce(client, [feature for service in services for feature in service.features()])
+        self._link_task = asyncio.create_task(link.run(), name="link")
+        self._link_task.add_done_callback(self._link_ended)
+
+    async def _disconnect(self) -> None:
+        if self._sensor_data is not None:
+            self._sensor_data.stop()
+        if self.link is not None:
+            await self.link.stop()
+        if self._link_task is not None:
+            self._link_task.cancel()
+            await asyncio.gather(self._link_task, return_exceptions=True)
+        self.publisher.link_changed(up=False, fresh=False)
+        self.sampler.link_changed(up=False)
+
+    def _link_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            log.critical("the link has a bug; stopping, so that it can be started again", exc_info=task.exception())
+            self.stop()
+
+    def _link_changed(self, up: bool, fresh: bool) -> None:
+        self.sampler.link_changed(up)
+        self.publisher.link_changed(up, fresh)
+        notify.status(f"{len(self.things)} things, {'online' if up else 'offline'}")
+        if up and fresh and self._contacts is not None:
+            self._contacts.review()
+
+    # ------------------------------------------------------------------ telemetry
+
+    def _telemetry_of(self, thing: str) -> tuple[str, str]:
+        """Where a thing is published: (JID, node)."""
+        bare = self.config.xmpp.jid.partition("/")[0]
+        service = self.config.telemetry.service
+        return (bare, NODE_PREFIX + thing) if service is None else (service, f"{bare}/{NODE_PREFIX}{thing}")
+
+    def _access_model(self) -> str:
+        """Our own PEP knows our contacts, and `Contacts` grants contact to those who may know us."""
+        if "*" in self.config.access.read:
+            return "open"
+        return "presence" if self.config.telemetry.service is None else "whitelist"
+
+    async def _ensure(self, thing: str) -> None:
+        _, node = self._telemetry_of(thing)
+        title = self.things[thing].description.label or thing if thing in self.things else thing
+        await pubsub.ensure_node(
+            self._client(), self.config.telemetry.service, node, title, self._access_model(),
+            exact(self.config.access.read),
+        )  # fmt: skip
+
+    async def _publish(self, thing: str, item_id: str, payload: Element, timeout: float) -> None:
+        _, node = self._telemetry_of(thing)
+        await pubsub.publish(self._client(), self.config.telemetry.service, node, item_id, payload, timeout)
+
+    def _granted(self, jid: str) -> None:
+        """A whitelisted service knows no contacts: tell it of a new one."""
+        if self._access_model() == "whitelist":
+            task = asyncio.ensure_future(self._admit(jid))
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def _admit(self, jid: str) -> None:
+        for name in self.things:
+            _, node = self._telemetry_of(name)
+            await pubsub.set_members(self._client(), self.config.telemetry.service, node, [jid])
+
+    def _client(self) -> Any:
+        assert self.link is not None
+        return self.link.client
+
+
+def state_dir(config: Config) -> Path:
+    """Where the node keeps what must survive it: the file's choice, systemd's, or the user's."""
+    if config.node.state_dir is not None:
+        return config.node.state_dir
+    if systemd := os.environ.get("STATE_DIRECTORY"):
+        return Path(systemd.partition(":")[0])
+    base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
+    return base / "hub" / config.xmpp.jid.partition("/")[0]
+
+
+def account_of(config: Config) -> Account:
+    """Raises LinkError when the password file cannot be read."""
+    xmpp = config.xmpp
+    password = ""
+    if xmpp.password_file is not None:
+        try:
+            password = xmpp.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise LinkError(f"xmpp.password_file cannot be read: {error}") from error
+        if not password:
+            raise LinkError(f"xmpp.password_file is empty: put the password of {xmpp.jid} into {xmpp.password_file}")
+    server = None
+    if xmpp.server is not None:
+        host, _, port = xmpp.server.rpartition(":")
+        server = (host.strip("[]"), int(port))
+    return Account(xmpp.jid, password, xmpp.certificate, xmpp.key, server, xmpp.ca_file, xmpp.allow_plain)
+
+
+def account_of_or_none(config: Config) -> Account | None:
+    with contextlib.suppress(LinkError):
+        return account_of(config)
+    return None
+
+
+__all__ = ["ConfigError", "Node", "account_of", "state_dir"]

@@ -1,0 +1,97 @@
+"""XEP-0325, device side, in every dialect: commands, forms and their submission.
+
+Rules of this file
+* Every command is logged with who, what and the answer; a refused one changes nothing.
+* One command at a time: what was validated is what is written, whoever else asks meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from xml.etree.ElementTree import Element
+
+from devices.base import Value
+from hub.errors import HubError, NotFound
+from hub.services.router import Route
+from hub.stanzas import forms
+from hub.stanzas.control_xmpp import Control as Codec
+from hub.stanzas.dialects import CONTROL
+from hub.things.control import common_parameters, controllable, plan
+from hub.things.model import Command
+from hub.things.sampler import Sampler
+from hub.things.thing import Thing
+from hub.things.values import parse_text, to_text
+from hub.trust.access import Judge
+
+log = logging.getLogger("hub.commands")
+
+
+class Control:
+    def __init__(self, things: Mapping[str, Thing], sampler: Sampler, judge: Callable[[], Judge]) -> None:
+        self._things = things
+        self._sampler = sampler
+        self._judge = judge
+        self._one_at_a_time = asyncio.Lock()
+
+    def features(self) -> Iterable[str]:
+        return (*CONTROL, *forms.FEATURES)
+
+    def routes(self) -> Iterable[Route]:
+        for namespace, codec in CONTROL.items():
+            yield Route("iq", ("set",), f"{{{namespace}}}set", partial(self._set, codec), codec)
+            yield Route("iq", ("get",), f"{{{namespace}}}getForm", partial(self._form, codec), codec)
+            if codec.allows_message:
+                kinds = ("normal", "chat", "headline")
+                yield Route("message", kinds, f"{{{namespace}}}set", partial(self._set, codec), codec)
+
+    async def _set(self, codec: Codec, caller: str, payload: Element) -> Element:
+        told = "a command that cannot be read"
+        try:
+            command = codec.decode_command(payload)
+            told = _words(command)
+            allowed = await self._judge().may_control(caller, command)
+            async with self._one_at_a_time:
+                writes = plan(allowed, self._things, parse_text)
+                for write in writes:
+                    await self._sampler.write(write.thing.name, write.values)
+        except HubError as error:
+            log.warning("%s: %s → %s: %s", caller, told, type(error).__name__, error)
+            raise
+        log.info("%s: %s → done", caller, told)
+        nodes = tuple(write.thing.node for write in writes)
+        parameters = tuple(assignment.name for assignment in allowed.assignments)
+        return codec.encode_response(nodes, parameters, narrowed=allowed != command)
+
+    async def _form(self, codec: Codec, caller: str, payload: Element) -> Element:
+        nodes, shown = codec.decode_form_request(payload)
+        await self._judge().may_see_form(caller, nodes, shown)
+        chosen = controllable(nodes, self._things)
+        parameters = common_parameters(chosen)
+        if not parameters:
+            raise NotFound("These nodes have no control parameter in common." if len(chosen) > 1 else
+                           f"{chosen[0].name} has nothing to control.")  # fmt: skip
+        names = [thing.description.label or thing.name for thing in chosen]
+        title = names[0] if len(names) == 1 else ", ".join(names[:2]) + (", …" if len(names) > 2 else "")
+        current = _common_values(chosen)
+        return forms.encode_form(
+            title, secrets.token_hex(16), parameters, current, codec.namespace, codec.group_element
+        )
+
+
+def _common_values(chosen: list[Thing]) -> dict[str, Value]:
+    """Values that all of `chosen` have now; where they differ the form shows none."""
+    common: dict[str, Value] = {}
+    for name, spec in chosen[0].parameters.items():
+        values = [thing.values.get(spec.read_back) for thing in chosen]
+        if values[0] is not None and all(value == values[0] for value in values):
+            common[name] = values[0]
+    return common
+
+
+def _words(command: Command) -> str:
+    where = ", ".join(node.node_id for node in command.nodes or ()) or "(the only one)"
+    return f"{where}: " + ", ".join(f"{a.name}={to_text(a.value)}" for a in command.assignments)

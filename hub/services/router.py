@@ -1,0 +1,117 @@
+"""The one handler on the stream: it finds the service for a stanza, and turns every error into the right answer.
+
+Rules of this file
+* What a service answers is a table, (stanza, type, element) → method; the services themselves never touch the stream.
+* Every request gets exactly one answer, whatever happens while it is being made; nothing a peer sends ends the loop.
+* What arrives without a sender, or is an answer nobody waits for, is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+from xml.etree.ElementTree import Element
+
+from slixmpp import ClientXMPP
+from slixmpp.xmlstream.handler import Callback
+from slixmpp.xmlstream.matcher.base import MatcherBase
+
+from hub.errors import HubError, Overload, RequestError
+from hub.stanzas.control_xmpp import Control
+from hub.stanzas.errors import CLIENT, encode_error
+
+log = logging.getLogger(__name__)
+
+MAX_BUSY = 200
+"""Requests in hand at once; the next is told to wait. A node serves people and panels, not crowds."""
+
+Answer = Callable[[str, Element], Awaitable[Element | None]]
+"""Gets the caller's full JID and the payload; returns the payload of the result, None for an empty one."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """What a service answers. `stanza` is iq or message; a message gets no answer. `control` names the dialect in
+    which errors of single parameters are written."""
+
+    stanza: str
+    types: tuple[str, ...]
+    tag: str
+    answer: Answer
+    control: Control | None = None
+
+
+class Service(Protocol):
+    def routes(self) -> Iterable[Route]: ...
+    def features(self) -> Iterable[str]: ...
+
+
+class Router(MatcherBase):
+    """Also the matcher: a stanza is ours when the tag of a child is in the table."""
+
+    def __init__(self, client: ClientXMPP) -> None:
+        super().__init__(None)
+        self._client = client
+        self._routes: dict[tuple[str, str], Route] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.send: Callable[[Element], None] = lambda _: None
+        client.register_handler(Callback("hub", self, self._handle))
+
+    def add(self, service: Service) -> None:
+        for route in service.routes():
+            self._routes[route.stanza, route.tag] = route
+
+    def match(self, stanza: Any) -> bool:
+        return self._find(stanza.xml) is not None
+
+    def _find(self, xml: Element) -> tuple[Route, Element] | None:
+        kind = xml.tag.rpartition("}")[2]
+        if kind not in ("iq", "message"):
+            return None
+        for child in xml:
+            route = self._routes.get((kind, child.tag))
+            if route is not None and xml.get("type", "normal" if kind == "message" else "") in route.types:
+                return route, child
+        return None
+
+    def _handle(self, stanza: Any) -> None:
+        found = self._find(stanza.xml)
+        sender = stanza.xml.get("from")
+        if found is None or not sender:
+            return  # only our own server may leave `from` out, and it has nothing to ask of a thing
+        task = asyncio.create_task(self._serve(*found, stanza.xml, sender))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, route: Route, payload: Element, stanza: Element, sender: str) -> None:
+        result: Element | None = None
+        failure: HubError | None = None
+        try:
+            if len(self._tasks) > MAX_BUSY:
+                raise Overload("Too many requests at once; try again in a moment.")
+            result = await route.answer(sender, payload)
+        except HubError as error:
+            failure = error
+            log.log(
+                logging.INFO if isinstance(error, RequestError) else logging.WARNING,
+                "%s from %s refused: %s: %s", payload.tag.rpartition("}")[2], sender, type(error).__name__, error,
+            )  # fmt: skip
+        except Exception:
+            log.exception("a bug: %s from %s could not be answered", payload.tag, sender)
+            failure = HubError("This hub could not carry out the request; its log says why.")
+        if route.stanza == "iq":
+            self.send(_reply(stanza, sender, result, failure, route.control))
+
+
+def _reply(
+    stanza: Element, sender: str, result: Element | None, failure: HubError | None, control: Control | None
+) -> Element:
+    reply = Element(f"{{{CLIENT}}}iq", to=sender, id=stanza.get("id", ""), type="error" if failure else "result")
+    if failure is not None:
+        reply.append(encode_error(failure, control))
+    elif result is not None:
+        reply.append(result)
+    return reply

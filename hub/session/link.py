@@ -1,0 +1,236 @@
+"""One account kept online for ever: attempts with back-off, resumption, pings, and who is told.
+
+    DOWN ──attempt──▶ CONNECTING ──session──▶ UP ──lost──▶ DOWN …          stop, from anywhere ──▶ STOPPED
+
+Rules of this file
+* Every wait has a bound; what hangs is cut and tried again.
+* Listeners hear only of changes. What is sent while the stream is away for a moment is kept up to `MAX_KEPT` stanzas
+  and sent if the session resumes; a new session begins empty.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from slixmpp.stanza import Iq, Message, Presence
+
+from hub.errors import LinkError
+from hub.session.backoff import Backoff
+from hub.session.client import Client
+
+log = logging.getLogger(__name__)
+
+ATTEMPT_TIMEOUT_S = 30.0  # DNS, TCP, TLS, SASL, bind: a slow 3G link needs 10
+ROSTER_TIMEOUT_S = 10.0
+PING_EVERY_S = 60.0  # below the 2 minutes after which home routers forget idle connections
+PING_TIMEOUT_S = 15.0
+CLOSE_TIMEOUT_S = 2.0
+FIRST_WAIT_S, LAST_WAIT_S = 1.0, 60.0
+MAX_KEPT = 200
+
+STANZAS = {"iq": Iq, "message": Message, "presence": Presence}
+
+
+class State(enum.Enum):
+    DOWN = "down"
+    CONNECTING = "connecting"
+    UP = "up"
+    STOPPED = "stopped"
+
+
+class Event(enum.Enum):
+    ATTEMPT = "attempt"
+    SESSION = "session"
+    LOST = "lost"
+    STOP = "stop"
+
+
+TRANSITIONS: Mapping[tuple[State, Event], State] = {
+    (State.DOWN, Event.ATTEMPT): State.CONNECTING,
+    (State.CONNECTING, Event.SESSION): State.UP,
+    (State.CONNECTING, Event.LOST): State.DOWN,
+    (State.UP, Event.LOST): State.DOWN,
+    (State.DOWN, Event.LOST): State.DOWN,
+    (State.DOWN, Event.STOP): State.STOPPED,
+    (State.CONNECTING, Event.STOP): State.STOPPED,
+    (State.UP, Event.STOP): State.STOPPED,
+}
+
+
+class Link:
+    """`on_change(up, fresh)`: the link came up (fresh: a new session, not a resumed one) or went down."""
+
+    def __init__(self, client: Client, on_change: Callable[[bool, bool], None]) -> None:
+        self.client: Any = client
+        self._on_change = on_change
+        self.state = State.DOWN
+        self._kept: deque[Element] = deque(maxlen=MAX_KEPT)
+        self._settled: asyncio.Future[None] | None = None
+        self._lost = asyncio.Event()
+        self._backoff = Backoff(FIRST_WAIT_S, LAST_WAIT_S, random.random)
+        self._last_failure = ""
+        for plugin in ("xep_0030", "xep_0115", "xep_0198", "xep_0199"):
+            client.register_plugin(plugin)
+        client.add_event_handler("session_start", self._session_started)
+        client.add_event_handler("session_resumed", self._session_resumed)
+        client.add_event_handler("disconnected", self._disconnected)
+        client.add_event_handler("attempt_failed", self._disconnected)
+
+    # ------------------------------------------------------------------ for the others
+
+    @property
+    def up(self) -> bool:
+        return self.state is State.UP
+
+    @property
+    def stopped(self) -> bool:
+        return self.state is State.STOPPED
+
+    def send(self, element: Element) -> None:
+        """Put a stanza on the stream, or keep it for the moment in which a resumption may still come."""
+        if not self.up:
+            self._kept.append(element)
+            return
+        stanza = STANZAS[element.tag.rpartition("}")[2]]
+        self.client.send(stanza(self.client, xml=element))
+
+    async def run(self) -> None:
+        """Stay online until `stop`."""
+        while not self.stopped:
+            try:
+                await self._attempt()
+            except LinkError as error:
+                self._say_failure(str(error))
+            else:
+                self._backoff.reset()
+                await self._stay()
+                log.warning("the link is lost: %s", self.client.failure or "the connection was cut")
+            if not self.stopped:
+                await asyncio.sleep(self._backoff.wait())
+
+    async def online(self, timeout: float) -> None:
+        """One attempt, for a client that only wants to ask something. Raises LinkError when it does not succeed."""
+        async with asyncio.timeout(timeout):
+            await self._attempt()
+
+    async def stop(self) -> None:
+        """Leave: unavailable presence, closed stream, nothing left running."""
+        was_up = self.up
+        self._go(Event.STOP)
+        self._lost.set()
+        if was_up:
+            self.client.send_presence(ptype="unavailable")
+            self.client.end_session_on_disconnect = True
+            try:
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await self.client.disconnect(CLOSE_TIMEOUT_S / 2)
+            except TimeoutError:
+                log.debug("the server did not close the stream in time")
+        self.client.abort()
+        self.client.cancel_connection_attempt()
+        if self.client._run_out_filters is not None:  # slixmpp has no public way to end its sender
+            self.client._run_out_filters.cancel()
+            await asyncio.gather(self.client._run_out_filters, return_exceptions=True)
+
+    # ------------------------------------------------------------------ one attempt, one session
+
+    async def _attempt(self) -> None:
+        self._go(Event.ATTEMPT)
+        self._lost.clear()
+        self._settled = asyncio.get_running_loop().create_future()
+        self.client.attempt()
+        try:
+            async with asyncio.timeout(ATTEMPT_TIMEOUT_S):
+                await self._settled
+        except TimeoutError:
+            self._cut()
+            raise LinkError(f"no session within {ATTEMPT_TIMEOUT_S:g} s") from None
+        except LinkError:
+            self._cut()
+            raise
+        finally:
+            self._settled = None
+
+    async def _stay(self) -> None:
+        """Until the connection is lost; a server that answers no ping counts as lost."""
+        while not self._lost.is_set():
+            try:
+                async with asyncio.timeout(PING_EVERY_S):
+                    await self._lost.wait()
+            except TimeoutError:
+                await self._ping()
+
+    async def _ping(self) -> None:
+        try:
+            async with asyncio.timeout(PING_TIMEOUT_S):
+                await self.client.plugin["xep_0199"].ping(self.client.boundjid.domain, timeout=PING_TIMEOUT_S)
+        except Exception as error:  # slixmpp's time-out, an error stanza, a stream that is gone: all mean the same
+            if not self._lost.is_set():
+                self.client.failure = f"the server does not answer pings ({type(error).__name__})"
+                self._cut()
+        else:
+            sm = self.client.plugin["xep_0198"]
+            if sm.enabled_out and sm.unacked_queue:
+                sm.request_ack()  # by time too: slixmpp asks only every few stanzas
+
+    def _cut(self) -> None:
+        self.client.cancel_connection_attempt()
+        if self.client.transport is not None:
+            self.client.abort()
+        else:
+            self._disconnected(None)
+
+    # ------------------------------------------------------------------ what slixmpp tells
+
+    async def _session_started(self, _: object) -> None:
+        self._kept.clear()
+        try:
+            async with asyncio.timeout(ROSTER_TIMEOUT_S):
+                await self.client.get_roster()
+        except Exception as error:  # an empty roster is no reason to stay away
+            log.warning("the server gave no roster: %s", type(error).__name__)
+        self.client.send_presence()
+        self._came_up(fresh=True)
+
+    def _session_resumed(self, _: object) -> None:
+        self._came_up(fresh=False)
+        while self._kept and self.up:
+            self.send(self._kept.popleft())
+
+    def _came_up(self, fresh: bool) -> None:
+        if not self._go(Event.SESSION):
+            return
+        self._last_failure = ""
+        log.info("online as %s%s", self.client.boundjid.full, "" if fresh else " (resumed)")
+        self._on_change(True, fresh)
+        if self._settled is not None and not self._settled.done():
+            self._settled.set_result(None)
+
+    def _disconnected(self, reason: object) -> None:
+        was_up = self.up
+        if self._settled is not None and not self._settled.done():
+            why = self.client.failure or (str(reason) if reason else "the connection was refused or cut")
+            self._settled.set_exception(LinkError(why))
+        self._go(Event.LOST)
+        self._lost.set()
+        if was_up:
+            self._on_change(False, False)
+
+    def _go(self, event: Event) -> bool:
+        after = TRANSITIONS.get((self.state, event))
+        if after is not None:
+            self.state = after
+        return after is not None
+
+    def _say_failure(self, failure: str) -> None:
+        """The first time aloud, then only when it fails in another way: a log is no metronome."""
+        level = logging.WARNING if failure != self._last_failure else logging.DEBUG
+        log.log(level, "no link: %s; trying again, more and more slowly, for ever", failure)
+        self._last_failure = failure

@@ -1,0 +1,152 @@
+"""A bounded backlog of readings and the one task that empties it into pubsub.
+
+Rules of this file
+* A reading keeps the moment at which it was measured, however late it leaves.
+* It leaves the backlog when the service has confirmed it; what is not confirmed is sent again, with the same item id,
+  so that a repeat replaces and does not double.
+* What the bound pushes out is counted and said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element
+
+from hub.errors import PeerError, PeerRefused
+from hub.telemetry.pacer import Pacer
+from hub.things.model import Answer, Reading, Trouble
+from hub.things.thing import Thing
+
+log = logging.getLogger(__name__)
+
+IN_FLIGHT = 16  # publications sent before the first has to be confirmed
+RETRY_S = 5.0
+PUBLISH_TIMEOUT_S = 30.0
+
+Encode = Callable[[Answer], list[Element]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    thing: str
+    item: Reading | Trouble
+
+    @property
+    def item_id(self) -> str:
+        """The same for the same reading, and in order: its moment in UTC."""
+        return self.item.timestamp.strftime("%Y%m%dT%H%M%S.%fZ")
+
+
+class Transport:
+    """What the publisher needs of pubsub; the composition root joins it to the services."""
+
+    def __init__(
+        self,
+        ensure: Callable[[str], Awaitable[None]],
+        publish: Callable[[str, str, Element, float], Awaitable[None]],
+        encode: Encode,
+    ) -> None:
+        self.ensure, self.publish, self.encode = ensure, publish, encode
+
+
+class Publisher:
+    """`take` readings as they come; `run` publishes them whenever the link is up."""
+
+    def __init__(self, transport: Transport, bound: int) -> None:
+        self._transport = transport
+        self._pacers: dict[str, Pacer] = {}
+        self._backlog: deque[Entry] = deque()
+        self._bound = bound
+        self._ready: set[str] = set()
+        self._ensuring = asyncio.Lock()
+        self._up = asyncio.Event()
+        self._work = asyncio.Event()
+        self._refused: set[str] = set()
+        self.published = 0
+        self.dropped = 0
+
+    @property
+    def waiting(self) -> int:
+        return len(self._backlog)
+
+    def configure(self, pacers: Mapping[str, Pacer], bound: int) -> None:
+        """After a reload: new pacing, and nodes are made and configured again."""
+        self._pacers = dict(pacers)
+        self._bound = bound
+        self._ready.clear()
+        self._refused.clear()
+
+    def link_changed(self, up: bool, fresh: bool) -> None:
+        if up:
+            if fresh:
+                self._ready.clear()
+            self._up.set()
+        else:
+            self._up.clear()
+
+    def take(self, thing: Thing, now: float) -> None:
+        """A thing has a new reading or a new trouble: keep it if it is worth publishing."""
+        pacer = self._pacers.get(thing.name)
+        if pacer is None or not pacer.due(thing, now):
+            return
+        pacer.published(thing, now)
+        item = thing.trouble or thing.reading()
+        if item is None:
+            return
+        self._backlog.append(Entry(thing.name, item))
+        while len(self._backlog) > max(self._bound, 1):
+            self._backlog.popleft()
+            self.dropped += 1
+            if self.dropped & (self.dropped - 1) == 0:  # said at 1, 2, 4, 8 …
+                log.warning("telemetry: the backlog is full (%d); %d readings lost so far", self._bound, self.dropped)
+        self._work.set()
+
+    async def run(self) -> None:
+        while True:
+            await self._work.wait()
+            await self._up.wait()
+            batch = [self._backlog.popleft() for _ in range(min(IN_FLIGHT, len(self._backlog)))]
+            if not batch:
+                self._work.clear()
+                continue
+            outcomes = await asyncio.gather(*(self._publish(entry) for entry in batch))
+            again = [entry for entry, done in zip(batch, outcomes, strict=True) if not done]
+            self._backlog.extendleft(reversed(again))
+            if again and self._up.is_set():
+                await asyncio.sleep(RETRY_S)
+
+    async def _publish(self, entry: Entry) -> bool:
+        """True when the entry is done with: taken, or refused for good."""
+        try:
+            async with self._ensuring:  # also keeps the entries of a thing in order
+                if entry.thing not in self._ready:
+                    await self._transport.ensure(entry.thing)
+                    self._ready.add(entry.thing)
+            if isinstance(entry.item, Reading):
+                answer = Answer("0", readings=(entry.item,), done=True)
+            else:
+                answer = Answer("0", troubles=(entry.item,), done=True)
+            payload = self._transport.encode(answer)[0]
+            await self._transport.publish(entry.thing, entry.item_id, payload, PUBLISH_TIMEOUT_S)
+        except PeerRefused as error:
+            return self._was_refused(entry, error)
+        except PeerError as error:
+            log.debug("telemetry of %s: %s", entry.thing, error)
+            return False
+        self.published += 1
+        self._refused.discard(entry.thing)
+        return True
+
+    def _was_refused(self, entry: Entry, error: PeerRefused) -> bool:
+        self._ready.discard(entry.thing)  # made and configured again with the next one
+        if error.condition in ("item-not-found", "resource-constraint", "remote-server-timeout", "policy-violation"):
+            return False
+        if entry.thing not in self._refused:
+            log.error("telemetry of %s is refused, its readings are dropped: %s", entry.thing, error)
+            self._refused.add(entry.thing)
+        self.dropped += 1
+        return True
