@@ -259,7 +259,7 @@ class Matches:
 class Config:
     """Base of every driver's settings: a frozen dataclass whose fields are the keys of `[things.NAME]`.
 
-    `problems` may return sentences about settings that contradict each other, keyed by the setting to mend.
+    `problems` names settings that contradict each other: by the key to mend, what would be right.
     """
 
     def problems(self) -> Mapping[str, str]:

@@ -38,6 +38,8 @@ class RegisterChip:
         self.pointer = 0
 
     def write(self, data: bytes) -> None:
+        if not data:
+            return  # an address probe: the acknowledge is the answer
         self.pointer = data[0]
         for value in data[1:]:
             self.on_write(self.pointer, value)
@@ -65,6 +67,8 @@ class WordChip:
         self.pointer = 0
 
     def write(self, data: bytes) -> None:
+        if not data:
+            return  # an address probe: the acknowledge is the answer
         self.pointer = data[0]
         if len(data) >= 3:
             self.on_write(self.pointer, int.from_bytes(data[1:3], "big"))

@@ -16,16 +16,16 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 import devices
-from devices.base import OutputDriver
+from devices.base import Driver, OutputDriver
 from devices.bus import Buses
 from hub import notify
 from hub.config import Config, ThingConfig, load
-from hub.errors import ConfigError, LinkError
+from hub.errors import LinkError
 from hub.services import pubsub
 from hub.services.contacts import Contacts
 from hub.services.control import Control
-from hub.services.discovery import Discovery, announce
-from hub.services.router import Router
+from hub.services.discovery import announce
+from hub.services.router import Router, Service
 from hub.services.sensor_data import SensorData
 from hub.session.client import Account, Client
 from hub.session.link import Link
@@ -93,9 +93,13 @@ class Node:
         new = load(path)
         account = account_of(new)
         old, self.config = self.config, new
-        for name in [n for n in self.things if old.things.get(n) != new.things.get(n)]:
-            await self.sampler.remove(name)
-            del self.things[name]
+        for name in list(self.things):
+            before, after = old.things[name], new.things.get(name)
+            if after is not None and (before.driver, before.settings) == (after.driver, after.settings):
+                self._retune(after)
+            else:
+                await self.sampler.remove(name)
+                del self.things[name]
         for name, thing in new.things.items():
             if name not in self.things:
                 self._add(thing)
@@ -114,21 +118,14 @@ class Node:
 
     def _add(self, config: ThingConfig) -> None:
         driver = devices.build(config.driver, config.settings, self.buses)
-        parameters = driver.parameters if isinstance(driver, OutputDriver) else ()
-        keys = config.keys
-        description = Description(
-            config.name, keys.label, driver.fields, parameters, keys.module, keys.string_ids
-        )
-        thing = Thing(description, self.config.telemetry.history)
+        thing = Thing(_describe(config, driver), self.config.telemetry.history)
         self.things[config.name] = thing
-        interval = float(keys.interval) if keys.interval is not None else driver.INTERVAL
-        policy = None
-        if config.output is not None and isinstance(driver, OutputDriver):
-            output = config.output
-            policy = Policy(config.boot, config.safe, driver.states["off"], output.link_timeout, output.lease)
-        elif isinstance(driver, OutputDriver):
-            policy = Policy({}, None, {})
-        self.sampler.add(Station(thing, driver, interval, policy))
+        self.sampler.add(Station(thing, driver, _interval(config), _policy(config, driver)))
+
+    def _retune(self, config: ThingConfig) -> None:
+        driver = self.sampler.stations[config.name].driver
+        self.things[config.name].describe(_describe(config, driver))
+        self.sampler.retune(config.name, _interval(config), _policy(config, driver))
 
     def _sort_things(self) -> None:
         """In the file's order; the dictionary itself stays, others hold it."""
@@ -155,16 +152,16 @@ class Node:
         self._contacts = Contacts(client, lambda: self._judge)
         self._contacts.on_granted = self._granted
         self._sensor_data = SensorData(self.things, self.sampler, lambda: self._judge, link.send)
-        services = [
+        services: list[Service] = [
             self._sensor_data,
             Control(self.things, self.sampler, lambda: self._judge),
-            Discovery(self.things, lambda: self._judge, self._telemetry_of),
         ]
         router = Router(client)
         router.send = link.send
         for service in services:
             router.add(service)
-        announce(client, [feature for service in services for feature in service.features()])
+        features = [feature for service in services for feature in service.features()]
+        announce(client, features, self.things, lambda: self._judge, self._telemetry_of)
         self._link_task = asyncio.create_task(link.run(), name="link")
         self._link_task.add_done_callback(self._link_ended)
 
@@ -233,6 +230,25 @@ class Node:
         return self.link.client
 
 
+def _describe(config: ThingConfig, driver: Driver) -> Description:
+    keys = config.keys
+    parameters = driver.parameters if isinstance(driver, OutputDriver) else ()
+    return Description(config.name, keys.label, driver.fields, parameters, keys.module, keys.string_ids)
+
+
+def _interval(config: ThingConfig) -> float:
+    return config.driver.INTERVAL if config.keys.interval is None else float(config.keys.interval)
+
+
+def _policy(config: ThingConfig, driver: Driver) -> Policy | None:
+    if not isinstance(driver, OutputDriver):
+        return None
+    output = config.output
+    if output is None:
+        return Policy({}, None, {})
+    return Policy(config.boot, config.safe, driver.states["off"], output.link_timeout, output.lease)
+
+
 def state_dir(config: Config) -> Path:
     """Where the node keeps what must survive it: the file's choice, systemd's, or the user's."""
     if config.node.state_dir is not None:
@@ -265,6 +281,3 @@ def account_of_or_none(config: Config) -> Account | None:
     with contextlib.suppress(LinkError):
         return account_of(config)
     return None
-
-
-__all__ = ["ConfigError", "Node", "account_of", "state_dir"]

@@ -1,4 +1,4 @@
-"""Telling systemd how we are (sd_notify(3)): ready, reloading, stopping, alive. Without systemd all of it is nothing."""
+"""Telling systemd how we are (sd_notify(3)): ready, reloading, stopping, alive. Without systemd it all does nothing."""
 
 from __future__ import annotations
 

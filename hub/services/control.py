@@ -42,11 +42,11 @@ class Control:
 
     def routes(self) -> Iterable[Route]:
         for namespace, codec in CONTROL.items():
-            yield Route("iq", ("set",), f"{{{namespace}}}set", partial(self._set, codec), codec)
+            yield Route("iq", ("set",), f"{{{namespace}}}set", partial(self._set, codec), codec, keeps_log=True)
             yield Route("iq", ("get",), f"{{{namespace}}}getForm", partial(self._form, codec), codec)
             if codec.allows_message:
                 kinds = ("normal", "chat", "headline")
-                yield Route("message", kinds, f"{{{namespace}}}set", partial(self._set, codec), codec)
+                yield Route("message", kinds, f"{{{namespace}}}set", partial(self._set, codec), codec, keeps_log=True)
 
     async def _set(self, codec: Codec, caller: str, payload: Element) -> Element:
         told = "a command that cannot be read"

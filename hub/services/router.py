@@ -19,7 +19,7 @@ from slixmpp import ClientXMPP
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher.base import MatcherBase
 
-from hub.errors import HubError, Overload, RequestError
+from hub.errors import HubError, Overload
 from hub.stanzas.control_xmpp import Control
 from hub.stanzas.errors import CLIENT, encode_error
 
@@ -35,13 +35,14 @@ Answer = Callable[[str, Element], Awaitable[Element | None]]
 @dataclass(frozen=True)
 class Route:
     """What a service answers. `stanza` is iq or message; a message gets no answer. `control` names the dialect in
-    which errors of single parameters are written."""
+    which errors of single parameters are written. `keeps_log`: the service says itself what it refuses."""
 
     stanza: str
     types: tuple[str, ...]
     tag: str
     answer: Answer
     control: Control | None = None
+    keeps_log: bool = False
 
 
 class Service(Protocol):
@@ -95,10 +96,9 @@ class Router(MatcherBase):
             result = await route.answer(sender, payload)
         except HubError as error:
             failure = error
-            log.log(
-                logging.INFO if isinstance(error, RequestError) else logging.WARNING,
-                "%s from %s refused: %s: %s", payload.tag.rpartition("}")[2], sender, type(error).__name__, error,
-            )  # fmt: skip
+            if not route.keeps_log:
+                name = payload.tag.rpartition("}")[2]
+                log.info("%s from %s refused: %s: %s", name, sender, type(error).__name__, error)
         except Exception:
             log.exception("a bug: %s from %s could not be answered", payload.tag, sender)
             failure = HubError("This hub could not carry out the request; its log says why.")

@@ -111,7 +111,8 @@ class Link:
             else:
                 self._backoff.reset()
                 await self._stay()
-                log.warning("the link is lost: %s", self.client.failure or "the connection was cut")
+                if not self.stopped:
+                    log.warning("the link is lost: %s", self.client.failure or "the connection was cut")
             if not self.stopped:
                 await asyncio.sleep(self._backoff.wait())
 

@@ -83,6 +83,15 @@ class Sampler:
         station.driver.notify = lambda: _from_any_thread(loop, station.wake)
         station.task = asyncio.create_task(self._keep(station), name=f"thing {station.thing.name}")
 
+    def retune(self, name: str, interval: float, policy: Policy | None) -> None:
+        """New timing and policy for a part that stays as it is: its output is not touched."""
+        station = self.stations[name]
+        station.interval = interval
+        station.policy = policy
+        if station.guard is not None and policy is not None:
+            station.guard.policy = policy
+        station.wake.set()
+
     async def remove(self, name: str) -> None:
         """Stop sampling; an output is driven to its safe state first."""
         station = self.stations.pop(name)

@@ -34,16 +34,20 @@ class Thing:
     """`history` bounds how many past readings are remembered."""
 
     def __init__(self, description: Description, history: int = 0) -> None:
-        self.description = description
+        self.describe(description)
         self.node = NodeRef(description.name)
-        self.parameters: Mapping[str, ParameterSpec] = {p.name: p for p in description.parameters}
-        self.specs: Mapping[str, FieldSpec] = {spec.name: spec for spec in description.fields}
         self.values: dict[str, Value] = {}
         self.measured: dt.datetime | None = None
         """When `values` were measured; None before the first reading."""
         self.trouble: Trouble | None = None
         self._quality = Quality.AUTOMATIC_READOUT
         self._history: deque[tuple[dt.datetime, tuple[tuple[str, Value], ...]]] = deque(maxlen=history)
+
+    def describe(self, description: Description) -> None:
+        """Take a new description of the same thing; its values and history stay."""
+        self.description = description
+        self.parameters: Mapping[str, ParameterSpec] = {p.name: p for p in description.parameters}
+        self.specs: Mapping[str, FieldSpec] = {spec.name: spec for spec in description.fields}
         self._prototypes = {spec.name: self._prototype(spec) for spec in description.fields}
 
     @property

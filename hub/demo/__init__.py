@@ -1,0 +1,7 @@
+"""The product on one machine, with nothing to set up: `hub demo`.
+
+    prosody.py   a private Prosody on loopback, with its own certificate authority; also what the tests run on
+    run.py       server, node and view together, and the verdict of `--seconds`
+    view.py      the live view in the terminal
+    demo.toml    the node of the demo
+"""

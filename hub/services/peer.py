@@ -1,0 +1,219 @@
+"""The other side: finding a hub, reading, setting and watching it from a client.
+
+Rules of this file
+* Every wait has a bound, and what does not come is said in one sentence.
+* Parts of a readout are taken from the hub that was asked and from nobody else, by full JID and id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import secrets
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from slixmpp.xmlstream.handler import Callback
+from slixmpp.xmlstream.matcher.base import MatcherBase
+
+from hub.errors import BadRequest, PeerConfused, PeerError, PeerRefused, PeerSilent
+from hub.services import pubsub
+from hub.services.iq import ask
+from hub.session.client import RESOURCE
+from hub.stanzas import forms
+from hub.stanzas.control_xmpp import Control
+from hub.stanzas.dialects import CONTROL, SENSOR_DATA, SensorDataCodec
+from hub.stanzas.sensor_data_xmpp import NAMESPACE as SENSOR_DATA_XMPP
+from hub.things.model import Answer, Command, NodeRef, ReadoutRequest, Tokens
+
+DISCO_INFO = "http://jabber.org/protocol/disco#info"
+DISCO_ITEMS = "http://jabber.org/protocol/disco#items"
+PRESENCE_S = 5.0
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where a thing is published."""
+
+    jid: str
+    node: str
+    name: str
+
+
+class Peer:
+    """A hub as a client sees it. `client` is online."""
+
+    def __init__(self, client: Any, jid: str, timeout: float) -> None:
+        self._client = client
+        self.jid = jid
+        self._timeout = timeout
+        self._sensor_data: SensorDataCodec = SENSOR_DATA[SENSOR_DATA_XMPP]
+        self._control: Control = next(iter(CONTROL.values()))
+        self._inbox = _Inbox(client)
+        self._ids = itertools.count(secrets.randbelow(1 << 30))  # not guessable from the last one
+
+    async def find(self) -> None:
+        """Learn the full JID and the dialects of the hub. Raises PeerError when it is not there for us."""
+        if "/" not in self.jid:
+            self.jid = await self._full_jid(self.jid)
+        info = await self._info(self.jid)
+        spoken = [codec for namespace, codec in SENSOR_DATA.items() if namespace in info]
+        if not spoken:
+            raise PeerConfused(f"{self.jid} is there, but is no sensor hub: it does not speak sensor data")
+        self._sensor_data = spoken[0]
+        self._control = next((codec for ns, codec in CONTROL.items() if ns in info), self._control)
+
+    async def read(self, request: Callable[[str], ReadoutRequest]) -> AsyncIterator[Answer]:
+        """The answer of the hub, part by part as it comes. `request` makes the request from the id chosen here."""
+        codec = self._sensor_data
+        id_ = str(next(self._ids))
+        asked = request(id_)
+        with self._inbox.listen(self.jid) as arriving:
+            result = await ask(self._client, self.jid, "get", codec.encode_request(asked), self._timeout)
+            inside = next((codec.decode_answer(child) for child in result if child.tag.startswith("{")), None)
+            if inside is not None:
+                yield inside
+                if inside.done:
+                    return
+            while True:
+                answer = self._decode(codec, await self._next(arriving, "sent no (further) values"))
+                if answer is None or answer.id != id_:
+                    continue
+                yield answer
+                if answer.done:
+                    return
+
+    async def form(self, nodes: tuple[str, ...]) -> tuple[str, tuple[forms.FormField, ...]]:
+        """The control form of some nodes, or of the only controllable one: title and parameters."""
+        refs = tuple(NodeRef(name) for name in nodes) or None
+        payload = self._control.encode_form_request(refs, Tokens())
+        result = await ask(self._client, self.jid, "get", payload, self._timeout, self._control)
+        form = result.find(f"{{{forms.DATA}}}x")
+        if form is None:
+            raise PeerConfused(f"{self.jid} answered without a form")
+        return forms.decode_form(form)
+
+    async def carry_out(self, command: Command) -> None:
+        """Returns when the command has been carried out. Raises PeerRefused with what was wrong."""
+        payload = self._control.encode_command(command)
+        await ask(self._client, self.jid, "set", payload, self._timeout, self._control)
+
+    async def published(self) -> list[Published]:
+        """Where the hub publishes its things."""
+        result = await ask(self._client, self.jid, "get", Element(f"{{{DISCO_ITEMS}}}query"), self._timeout)
+        return [
+            Published(item.get("jid", ""), item.get("node", ""), item.get("name", ""))
+            for item in result.iter(f"{{{DISCO_ITEMS}}}item")
+            if item.get("node")
+        ]
+
+    async def watch(self, places: list[Published]) -> AsyncIterator[Answer]:
+        """Readings as they are published, for ever. Asks to be a contact of the hub first: that is what its
+        telemetry is open to."""
+        await self._befriend(self.jid.partition("/")[0])
+        with self._inbox.listen(*{place.jid for place in places}) as arriving:
+            for place in places:
+                await pubsub.subscribe(self._client, place.jid, place.node)
+            while True:
+                message = await arriving.get()
+                for _, payload in pubsub.notified(message):
+                    answer = self._decode(self._sensor_data, payload)
+                    if answer is not None:
+                        yield answer
+
+    async def unwatch(self, places: list[Published]) -> None:
+        for place in places:
+            await pubsub.unsubscribe(self._client, place.jid, place.node)
+
+    # ------------------------------------------------------------------ finding
+
+    async def _full_jid(self, bare: str) -> str:
+        """A hub binds a known resource; one that could not is found by its presence."""
+        try:
+            await self._info(f"{bare}/{RESOURCE}")
+            return f"{bare}/{RESOURCE}"
+        except PeerRefused as refused:
+            if refused.condition not in ("service-unavailable", "recipient-unavailable", "item-not-found"):
+                raise
+        await self._befriend(bare)
+        contact = self._client.client_roster[bare]
+        if not await self._until("got_online", lambda: bool(contact.resources)):
+            raise PeerError(f"{bare} is not online")
+        return f"{bare}/{next(iter(contact.resources))}"
+
+    async def _befriend(self, bare: str) -> None:
+        """Be allowed to see the hub's presence."""
+        contact = self._client.client_roster[bare]
+        if contact["to"]:
+            return
+        self._client.send_presence_subscription(pto=bare)
+        if not await self._until("roster_update", lambda: bool(contact["to"])):
+            raise PeerError(f"{bare} does not let you see it: ask its owner for a line in its [access]")
+
+    async def _until(self, event: str, reached: Callable[[], bool]) -> bool:
+        """Wait for `reached`, looking again at each `event`; False when it did not come in time."""
+        deadline = asyncio.get_running_loop().time() + min(PRESENCE_S, self._timeout)
+        while not reached():
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                return False
+            with contextlib.suppress(TimeoutError):
+                await self._client.wait_until(event, min(left, 0.25))
+        return True
+
+    async def _info(self, jid: str) -> set[str]:
+        result = await ask(self._client, jid, "get", Element(f"{{{DISCO_INFO}}}query"), self._timeout)
+        return {feature.get("var", "") for feature in result.iter(f"{{{DISCO_INFO}}}feature")}
+
+    # ------------------------------------------------------------------ waiting
+
+    async def _next(self, arriving: asyncio.Queue[Element], what: str) -> Element:
+        try:
+            async with asyncio.timeout(self._timeout):
+                message = await arriving.get()
+        except TimeoutError:
+            raise PeerSilent(f"{self.jid} accepted, but {what} within {self._timeout:g} s") from None
+        return message[0] if len(message) else message
+
+    @staticmethod
+    def _decode(codec: SensorDataCodec, payload: Element) -> Answer | None:
+        try:
+            return codec.decode_answer(payload)
+        except BadRequest as error:
+            raise PeerConfused(f"the hub's answer cannot be read: {error}") from None
+
+
+class _Inbox(MatcherBase):
+    """Messages from the addresses that someone listens to."""
+
+    def __init__(self, client: Any) -> None:
+        super().__init__(None)
+        self._queues: dict[str, asyncio.Queue[Element]] = {}
+        client.register_handler(Callback(f"peer {id(self)}", self, self._arrived))
+
+    def listen(self, *senders: str) -> _Listening:
+        return _Listening(self._queues, senders)
+
+    def match(self, stanza: Any) -> bool:
+        return stanza.xml.tag.endswith("}message") and stanza.xml.get("from") in self._queues
+
+    def _arrived(self, stanza: Any) -> None:
+        self._queues[stanza.xml.get("from")].put_nowait(stanza.xml)
+
+
+class _Listening:
+    def __init__(self, queues: dict[str, asyncio.Queue[Element]], senders: tuple[str, ...]) -> None:
+        self._queues, self._senders = queues, senders
+
+    def __enter__(self) -> asyncio.Queue[Element]:
+        queue: asyncio.Queue[Element] = asyncio.Queue()
+        for sender in self._senders:
+            self._queues[sender] = queue
+        return queue
+
+    def __exit__(self, *_: object) -> None:
+        for sender in self._senders:
+            self._queues.pop(sender, None)
