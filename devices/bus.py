@@ -11,9 +11,11 @@ Rules of this file
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from devices.base import BusUnavailable, DeviceError, NotResponding
 
@@ -60,6 +62,10 @@ class Buses:
         self._i2c: dict[int, _KernelI2C] = {}
         self._spi: dict[tuple[int, int], _KernelSPI] = {}
         self._pin_factory: Any = None
+        self.root = Path("/")
+        """Where the machine's own files begin (/proc, /sys); a stand-in points it at a made-up tree."""
+        self.disk_usage: Callable[[str], tuple[int, int, int]] = shutil.disk_usage
+        """Bytes of the file system that holds a path: total, used, free."""
 
     def i2c(self, number: int) -> I2C:
         """Raises BusUnavailable when /dev/i2c-NUMBER cannot be opened."""
@@ -70,7 +76,8 @@ class Buses:
     def spi(self, bus: int, select: int, max_hz: int) -> SPI:
         """SPI mode 0. Raises BusUnavailable when /dev/spidevBUS.SELECT cannot be opened."""
         if (bus, select) not in self._spi:
-            self._spi[bus, select] = _KernelSPI(bus, select, max_hz)
+            self._spi[bus, select] = _KernelSPI(bus, select)
+        self._spi[bus, select].limit(max_hz)
         return self._spi[bus, select]
 
     def one_wire(self) -> Path:
@@ -91,10 +98,30 @@ class Buses:
     def pin(self, number: int) -> Pin:
         """GPIO `number` (BCM numbering). Raises BusUnavailable."""
         factory = self.pin_factory()
-        try:
+        with gpio_errors(number):
             return factory.pin(number)  # type: ignore[no-any-return]  # gpiozero is untyped
-        except Exception as error:  # gpiozero's factories each raise their own
-            raise BusUnavailable(f"GPIO {number} cannot be used: {error}") from error
+
+    def input_pin(self, number: int, pull: Literal["up", "down", "none"]) -> Pin:
+        """GPIO `number` as an input that reports both edges once `when_changed` is set. Raises BusUnavailable."""
+        pin = self.pin(number)
+        with gpio_errors(number):
+            pin.when_changed = None
+            pin.function = "input"
+            pin.pull = "floating" if pull == "none" else pull
+            pin.edges = "both"
+        return pin
+
+    def silence(self, pin: Pin) -> None:
+        """Ends the reports of an input. Never raises: a line that is gone reports nothing either."""
+        with suppress(Exception):
+            pin.when_changed = None
+
+    def output_pin(self, number: int, high: bool) -> Pin:
+        """GPIO `number` as an output whose first level is `high`. Raises BusUnavailable."""
+        pin = self.pin(number)
+        with gpio_errors(number):
+            pin.output_with_state(high)
+        return pin
 
     def close(self) -> None:
         for i2c in self._i2c.values():
@@ -110,7 +137,9 @@ class Buses:
         try:
             from gpiozero.pins.lgpio import LGPIOFactory
 
-            return LGPIOFactory()
+            factory = LGPIOFactory()
+            factory.pin_class = steady_pin_class()
+            return factory
         except (ImportError, BadPinFactory, OSError) as error:
             raise BusUnavailable(
                 f"no GPIO on this machine ({error}): on a Pi, install the lgpio package and add the user to the "
@@ -118,6 +147,52 @@ class Buses:
             ) from error
         except Exception as error:  # lgpio raises its own bare `error` class
             raise BusUnavailable(f"the GPIO chip cannot be opened: {error}") from error
+
+
+@contextmanager
+def gpio_errors(number: int) -> Iterator[None]:
+    """Whatever gpiozero or its back-end raises about GPIO `number`, as a BusUnavailable."""
+    try:
+        yield
+    except DeviceError:
+        raise
+    except Exception as error:  # gpiozero's factories each raise their own
+        raise BusUnavailable(f"GPIO {number} cannot be used: {error}") from error
+
+
+def steady_pin_class() -> Any:
+    """gpiozero's lgpio pin without three habits that outputs cannot have (seen in gpiozero 2.0.1).
+
+    It claims a pin as a floating input when the object is made, goes to low before the first level asked for, and
+    cuts duty cycles to whole percent: a relay would flip at every start, and a servo know five positions.
+    """
+    from gpiozero.pins import lgpio as backend
+    from gpiozero.pins.local import LocalPiPin
+
+    lg = backend.lgpio
+
+    class SteadyPin(backend.LGPIOPin):  # type: ignore[misc]  # gpiozero is untyped
+        def __init__(self, factory: Any, info: Any) -> None:
+            LocalPiPin.__init__(self, factory, info)  # not LGPIOPin's, which claims an input
+            self._pwm: tuple[float, float] | None = None
+            self._bounce = None
+            self._callback = None
+            self._edges = lg.BOTH_EDGES
+
+        def output_with_state(self, state: bool) -> None:
+            if self._pwm:
+                self.frequency = None
+            lg.gpio_claim_output(self.factory._handle, self._number, int(state))
+
+        def _set_state(self, value: float) -> None:
+            if self._pwm is None:
+                super()._set_state(value)
+                return
+            duty = value * 100.0
+            lg.tx_pwm(self.factory._handle, self._number, self._pwm[0], duty)
+            self._pwm = (self._pwm[0], duty)
+
+    return SteadyPin
 
 
 class _KernelI2C:
@@ -179,7 +254,7 @@ def i2c_error(path: str, address: int, error: OSError) -> DeviceError:
 
 
 class _KernelSPI:
-    def __init__(self, bus: int, select: int, max_hz: int) -> None:
+    def __init__(self, bus: int, select: int) -> None:
         path = f"/dev/spidev{bus}.{select}"
         try:
             import spidev
@@ -194,9 +269,11 @@ class _KernelSPI:
             ) from None
         except OSError as error:
             raise BusUnavailable(f"{path} cannot be opened: {error}") from error
-        self._device.max_speed_hz = max_hz
         self._device.mode = 0
         self._path = path
+
+    def limit(self, max_hz: int) -> None:
+        self._device.max_speed_hz = max_hz
 
     def transfer(self, data: bytes) -> bytes:
         try:

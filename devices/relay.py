@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar
 
 from devices import base
 from devices.base import FieldSpec, NotResponding, OutputDriver, ParameterSpec, Value, ValueType, Within
-from devices.bus import Pin
+from devices.bus import Pin, gpio_errors
 
 
 def decode(high: bool, active_high: bool) -> dict[str, bool]:
@@ -52,21 +52,22 @@ class Relay(OutputDriver):
         return f"gpio-{self.config.pin}"
 
     def open_with(self, initial: Mapping[str, Value]) -> None:
-        pin = self.buses.pin(self.config.pin)
         # One step in which the pin becomes an output *at* its level: no flip while starting.
-        pin.output_with_state(bool(initial["output"]) == self.config.active_high)
-        self._pin = pin
+        level = bool(initial["output"]) == self.config.active_high
+        self._pin = self.buses.output_pin(self.config.pin, level)
 
     def write(self, values: Mapping[str, Value]) -> None:
         if self._pin is None:
             raise NotResponding("the pin is not open")
-        for value in values.values():
-            self._pin.state = int(bool(value) == self.config.active_high)
+        with gpio_errors(self.config.pin):
+            for value in values.values():
+                self._pin.state = int(bool(value) == self.config.active_high)
 
     def read(self) -> Mapping[str, bool]:
         if self._pin is None:
             raise NotResponding("the pin is not open")
-        return decode(bool(self._pin.state), self.config.active_high)
+        with gpio_errors(self.config.pin):
+            return decode(bool(self._pin.state), self.config.active_high)
 
     def close(self) -> None:
         # The pin is let go of but not reset: its safe level has to hold after us.

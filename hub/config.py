@@ -14,17 +14,15 @@ import dataclasses
 import difflib
 import re
 import tomllib
-import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import msgspec
-
 import devices
 from devices.base import Driver, Duration, InvalidValue, Matches, OutputDriver, Value, Within
+from devices.settings import accept_setting, fits, meaning
 from hub.errors import ConfigError, Fault
 
 MAX_FILE_BYTES = 1_000_000
@@ -305,98 +303,19 @@ class _Reader:
             self.unknown(f"{path}.{key}", known)
         for spec in dataclasses.fields(cls):  # type: ignore[arg-type]
             if spec.name in table:
-                try:
-                    values[spec.name] = convert(table[spec.name], hints[spec.name])
-                except ValueError as error:
-                    self.fault(f"{path}.{spec.name}", table[spec.name], str(error))
+                hint = hints[spec.name]
+                if fits(hint, table[spec.name]):
+                    values[spec.name] = accept_setting(spec.name, hint, table[spec.name])
+                else:
+                    self.fault(f"{path}.{spec.name}", table[spec.name], meaning(hint, spec.name))
             elif spec.default is MISSING and spec.default_factory is MISSING:
-                self.fault(f"{path}.{spec.name}", None, describe(hints[spec.name]))
+                self.fault(f"{path}.{spec.name}", None, meaning(hints[spec.name], spec.name))
         if len(self.faults) > before:
             return None
         made = cls(**values)
         for key, right in made.problems().items() if hasattr(made, "problems") else ():
             self.fault(f"{path}.{key}", table.get(key), right)
         return None if len(self.faults) > before else made
-
-
-def convert(value: Any, annotation: Any) -> Any:
-    """`value` as `annotation` says, or ValueError with what would be right."""
-    try:
-        return msgspec.convert(value, msgspec_type(annotation), dec_hook=_decode)
-    except msgspec.ValidationError:
-        raise ValueError(describe(annotation)) from None
-
-
-def msgspec_type(annotation: Any) -> Any:
-    """The annotation with our `Within` and `Matches` as msgspec's Meta."""
-    if annotation is float:
-        return float | int  # TOML writes 0.2 and 2 for the same kind of thing
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is Annotated:
-        base, *marks = arguments
-        for mark in marks:
-            if isinstance(mark, Within):
-                base = Annotated[base, msgspec.Meta(ge=mark.minimum, le=mark.maximum)]
-            elif isinstance(mark, Matches):
-                base = Annotated[base, msgspec.Meta(pattern=rf"^(?:{mark.pattern})$")]
-        return base
-    if origin in (typing.Union, types.UnionType):
-        return typing.Union[tuple(msgspec_type(a) for a in arguments)]  # noqa: UP007  # made at run time
-    if origin in (tuple, list, dict):
-        return origin[tuple(msgspec_type(a) for a in arguments)]
-    return annotation
-
-
-def _decode(wanted: type, value: Any) -> Any:
-    if wanted is Duration and isinstance(value, str):
-        return Duration.parse(value)
-    if issubclass(wanted, Path) and isinstance(value, str):
-        return Path(value).expanduser()
-    raise ValueError(f"no {wanted.__name__}")
-
-
-def describe(annotation: Any) -> str:
-    """What a value of `annotation` looks like, in words for a person."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is Annotated:
-        base, *marks = arguments
-        for mark in marks:
-            if isinstance(mark, Matches):
-                return mark.meaning
-            if isinstance(mark, Within):
-                return describe(base) + _range(mark)
-        return describe(base)
-    if origin is Literal:
-        shown = [f"0x{a:02x}" if isinstance(a, int) and a > 31 else f'"{a}"' if isinstance(a, str) else str(a)
-                 for a in arguments]  # fmt: skip
-        return "one of " + ", ".join(shown) if len(shown) > 1 else shown[0]
-    if origin in (typing.Union, types.UnionType):
-        return " or ".join(describe(a) for a in arguments if a is not type(None))
-    if origin in (tuple, list):
-        return f"a list of {describe(arguments[0])}"
-    if origin is dict:
-        return f"a table of names with {describe(arguments[1])}"
-    return _WORDS.get(annotation, getattr(annotation, "__name__", str(annotation)))
-
-
-def _range(limits: Within) -> str:
-    unit = f" {limits.unit}" if limits.unit else ""
-    if limits.minimum is not None and limits.maximum is not None:
-        return f" from {limits.minimum:g} to {limits.maximum:g}{unit}"
-    if limits.minimum is not None:
-        return f" of at least {limits.minimum:g}{unit}"
-    return f" of at most {limits.maximum:g}{unit}"
-
-
-_WORDS: Mapping[Any, str] = {
-    str: "a text",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    Path: "a file path",
-    Duration: 'a duration with its unit, like "200ms", "30s", "5m" or "1h30m"',
-    Any: "a value",
-}
 
 
 def _lines(text: str) -> dict[str, int]:

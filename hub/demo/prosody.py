@@ -97,12 +97,13 @@ class Prosody:
         if not self.ca_file.exists():
             make_certificates(self.folder, self.domain)
         self._write_config()
-        self._process = subprocess.Popen(
-            ["prosody", "-F", "--config", str(self._config)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=(self.folder / "stderr.log").open("wb"),
-            start_new_session=True,  # Ctrl-C in the terminal is for us; we end it in our own time
-            preexec_fn=end_with_parent,
-        )  # fmt: skip
+        with (self.folder / "stderr.log").open("wb") as stderr:
+            self._process = subprocess.Popen(
+                ["prosody", "-F", "--config", str(self._config)],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr,
+                start_new_session=True,  # Ctrl-C in the terminal is for us; we end it in our own time
+                preexec_fn=end_with_parent,
+            )  # fmt: skip
         self._wait_until_it_listens(self._process)
 
     def register(self, user: str, password: str | None = None) -> str:

@@ -32,6 +32,7 @@ from hub.things.model import Answer, Command, NodeRef, ReadoutRequest, Tokens
 DISCO_INFO = "http://jabber.org/protocol/disco#info"
 DISCO_ITEMS = "http://jabber.org/protocol/disco#items"
 PRESENCE_S = 5.0
+RETRY_S = 0.25  # between two questions that only time can answer differently
 
 
 @dataclass(frozen=True)
@@ -116,13 +117,24 @@ class Peer:
         await self._befriend(self.jid.partition("/")[0])
         with self._inbox.listen(*{place.jid for place in places}) as arriving:
             for place in places:
-                await pubsub.subscribe(self._client, place.jid, place.node)
+                await self._subscribe(place)
             while True:
                 message = await arriving.get()
                 for _, payload in pubsub.notified(message):
                     answer = self._decode(self._sensor_data, payload)
                     if answer is not None:
                         yield answer
+
+    async def _subscribe(self, place: Published) -> None:
+        """A hub that has just come online makes its nodes with its first readings: wait for that."""
+        deadline = asyncio.get_running_loop().time() + self._timeout
+        while True:
+            try:
+                return await pubsub.subscribe(self._client, place.jid, place.node)
+            except PeerRefused as refused:
+                if refused.condition != "item-not-found" or asyncio.get_running_loop().time() > deadline:
+                    raise
+            await asyncio.sleep(RETRY_S)
 
     async def unwatch(self, places: list[Published]) -> None:
         for place in places:

@@ -72,7 +72,7 @@ def plan(command: Command, things: Mapping[str, Thing], parse: Parse) -> list[Wr
             try:
                 values[assignment.name] = _value(assignment.value, assignment.type, spec, parse)
             except (DeviceError, ValueError) as error:
-                errors.setdefault(assignment.name, str(error))
+                errors.setdefault(assignment.name, str(error).removeprefix(f"{assignment.name}: "))
         writes.append(Write(thing, values))
     if errors:
         raise BadRequest("", {**errors, **absent})

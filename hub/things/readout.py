@@ -83,7 +83,8 @@ def collect(request: ReadoutRequest, chosen: Sequence[Thing]) -> Iterator[Readin
             past = thing.history(request.names, request.types & FieldTypes.HISTORICAL, request.start, request.end)
             for found in islice(past, budget):
                 budget -= 1
-                yield found
+                if reading is None or found.timestamp != reading.timestamp:  # a field is unique at its moment
+                    yield found
 
 
 def parts(id_: str, items: Iterable[Reading | Trouble], size: int = PART_FIELDS) -> Iterator[Answer]:

@@ -1,0 +1,56 @@
+"""The command line. Nothing here decides anything: it asks, waits and shows.
+
+    node.py      hub node: the service
+    ask.py       hub read, set, form, watch: a hub from a client
+    files.py     hub check, config-schema, devices: nothing connected
+    demo.py      hub demo
+    account.py   whose account a client command uses
+    show.py      tables, live views and JSON of readings
+    exits.py     exit codes, and every error in one sentence
+
+Each command's file is imported when it is called: `hub node` must stay small, and does not know tables.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+from hub.cli.exits import EXIT_CODES, guarded
+
+_COMMANDS = {
+    "node": "hub.cli.node:node",
+    "read": "hub.cli.ask:read",
+    "set": "hub.cli.ask:set_",
+    "form": "hub.cli.ask:form",
+    "watch": "hub.cli.ask:watch",
+    "devices": "hub.cli.files:devices_",
+    "check": "hub.cli.files:check",
+    "config-schema": "hub.cli.files:config_schema",
+    "demo": "hub.cli.demo:demo",
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+@click.group(cls=_Lazy, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="xmpp-iot-hub")
+def hub() -> None:
+    """Sensors and actuators on open, federated XMPP."""
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run a command; errors are one sentence and an exit code."""
+    return guarded(hub, arguments)

@@ -1,0 +1,110 @@
+"""`hub check`, `config-schema` and `devices`: nothing is connected, nothing is touched."""
+
+from __future__ import annotations
+
+import dataclasses
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import click
+
+import devices
+from devices.base import Driver, FieldSpec, OutputDriver, ParameterSpec
+from devices.settings import meaning, settings_of
+from hub.cli import show
+from hub.config import load
+from hub.config_schema import schema
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--example", is_flag=True, help="Print a commented file to start from.")
+def check(file: Path | None, example: bool) -> None:
+    """Check a configuration FILE: every fault at once, with what would be right. Exit code 1 when there is one."""
+    if example:
+        click.echo(resources.files("hub").joinpath("example.toml").read_text(encoding="utf-8"), nl=False)
+        return
+    if file is None:
+        raise click.UsageError("name a FILE, or ask for --example")
+    config = load(file)
+    for missing in config.missing_files():
+        click.echo(f"{file}: note: {missing}", err=True)
+    if not (config.access.read or config.access.control):
+        click.echo(f"{file}: note: [access] lets nobody read or control anything", err=True)
+    click.echo(f"{file}: good: {config.xmpp.jid} with {len(config.things)} things")
+
+
+@click.command("config-schema")
+def config_schema() -> None:
+    """Print the JSON Schema of a configuration file, for editors."""
+    show.print_json(schema())
+
+
+@click.command("devices")
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="For programs: JSON on standard output.")
+def devices_(name: str | None, as_json: bool) -> None:
+    """List the drivers, or show the settings, fields and parameters of one."""
+    chosen = [devices.find(name)] if name else sorted(devices.drivers(), key=lambda driver: driver.NAMES[0])
+    if as_json:
+        show.print_json([_as_json(driver) for driver in chosen])
+    elif name:
+        _describe(chosen[0])
+    else:
+        table = show.table("driver", "what it is")
+        for driver in chosen:
+            table.add_row(", ".join(driver.NAMES), driver.TITLE)
+        show.console().print(table)
+
+
+def _describe(driver: type[Driver]) -> None:
+    console = show.console()
+    console.print(f"{driver.TITLE}\n{driver.DATASHEET}\n", markup=False)
+    settings = show.table("setting", "what it takes", "default")
+    for key, annotation in settings_of(driver.Config).items():
+        settings.add_row(key, meaning(annotation, key), _default(driver, key))
+    console.print(settings)
+    if fields_of(driver):
+        fields = show.table("field", "type", "unit", "range", "what it is")
+        for spec in fields_of(driver):
+            fields.add_row(spec.name, spec.type.value, spec.unit, _range(spec), spec.description)
+        console.print("", fields)
+    if issubclass(driver, OutputDriver) and driver.PARAMETERS:
+        parameters = show.table("parameter", "allowed", "what it does")
+        for parameter in driver.PARAMETERS:
+            parameters.add_row(parameter.name, parameter.limits(), parameter.description)
+        console.print("", parameters)
+
+
+def fields_of(driver: type[Driver]) -> tuple[FieldSpec, ...]:
+    """A driver's fields; of one that takes them from its settings, those of the defaults."""
+    try:
+        return driver(driver.Config(), None).fields  # type: ignore[arg-type]  # it touches nothing before `open`
+    except TypeError:  # a setting that must be given
+        return driver.FIELDS
+
+
+def _default(driver: type[Driver], key: str) -> str:
+    field = next(field for field in dataclasses.fields(driver.Config) if field.name == key)
+    if field.default is dataclasses.MISSING:
+        return "(must be given)"
+    return f"0x{field.default:02x}" if key == "address" else str(field.default)
+
+
+def _range(spec: FieldSpec) -> str:
+    if spec.minimum is None or spec.maximum is None:
+        return ""
+    return f"{spec.minimum:g} to {spec.maximum:g}"
+
+
+def _as_json(driver: type[Driver]) -> dict[str, Any]:
+    parameters: tuple[ParameterSpec, ...] = driver.PARAMETERS if issubclass(driver, OutputDriver) else ()
+    return {
+        "names": list(driver.NAMES),
+        "title": driver.TITLE,
+        "datasheet": driver.DATASHEET,
+        "settings": {key: meaning(annotation, key) for key, annotation in settings_of(driver.Config).items()},
+        "fields": [{"name": spec.name, "type": spec.type.value, "unit": spec.unit} for spec in fields_of(driver)],
+        "parameters": [{"name": p.name, "type": p.type.value, "allowed": p.limits()} for p in parameters],
+    }

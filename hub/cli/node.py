@@ -1,0 +1,107 @@
+"""`hub node`: the service. systemd runs it; so can you."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from devices.bus import Buses
+from hub import notify
+from hub.config import load
+from hub.errors import ConfigError, HubError
+from hub.node import Node
+
+log = logging.getLogger("hub.node")
+
+DEFAULT_CONFIG = Path("/etc/hub/hub.toml")
+LEVELS = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+
+
+@click.command()
+@click.option("--config", "path", type=click.Path(path_type=Path), default=DEFAULT_CONFIG, show_default=True)
+@click.option("--simulate", is_flag=True, help="Use stand-ins for every chip and pin: nothing real is touched.")
+@click.option("--pin-trace", type=click.Path(path_type=Path), help="With --simulate: write every change of a pin here.")
+@click.option("-v", "--verbose", is_flag=True, help="Log what is done, not only what matters.")
+def node(path: Path, simulate: bool, pin_trace: Path | None, verbose: bool) -> None:
+    """Run a node: read its chips, answer for them, keep its outputs safe.
+
+    SIGHUP re-reads the file and changes only what changed; SIGTERM drives the outputs to their safe states and ends.
+    """
+    start_log(verbose)
+    config = load(path)
+    for missing in config.missing_files():
+        log.error("%s", missing)
+    buses = Buses()
+    if simulate:
+        from devices.fake import SimulatedBuses
+
+        buses = SimulatedBuses(pin_trace)
+    asyncio.run(serve(Node(config, buses), path))
+
+
+async def serve(running: Node, path: Path) -> None:
+    """Run `running` under signals until one ends it."""
+    loop = asyncio.get_running_loop()
+    reloads: set[asyncio.Task[None]] = set()
+
+    def reload() -> None:
+        task = asyncio.create_task(_reload(running, path))
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        loop.add_signal_handler(number, running.stop)
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    dog = asyncio.create_task(_watchdog())
+    gc.collect()
+    gc.freeze()  # what the imports made stays for ever: do not walk it again at every collection
+    try:
+        await running.run()
+    finally:
+        dog.cancel()
+        await asyncio.gather(dog, return_exceptions=True)
+
+
+async def _reload(running: Node, path: Path) -> None:
+    notify.reloading()
+    try:
+        await running.reload(path)
+    except ConfigError as error:
+        log.error("the configuration was NOT reloaded, the old one goes on:\n%s", error)
+    except HubError as error:
+        log.error("the configuration was NOT reloaded, the old one goes on: %s", error)
+    finally:
+        notify.ready(f"{len(running.things)} things")
+
+
+async def _watchdog() -> None:
+    """A sign of life from the loop itself: if it hangs, systemd starts us again, and the outputs boot."""
+    interval = notify.watchdog_interval()
+    while interval is not None:
+        notify.alive()
+        await asyncio.sleep(interval)
+
+
+class _Journal(logging.Formatter):
+    """The journal keeps time and name itself; it wants the level as a prefix (sd-daemon(3))."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = LEVELS.get(record.levelno, 6)
+        return "\n".join(f"<{level}>{line}" for line in super().format(record).splitlines())
+
+
+def start_log(verbose: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    if "JOURNAL_STREAM" in os.environ:
+        handler.setFormatter(_Journal("%(message)s"))
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-8s %(message)s"))
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("slixmpp").setLevel(logging.DEBUG if verbose else logging.ERROR)
