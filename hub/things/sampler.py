@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from devices.base import DeviceError, Driver, NotResponding, OutputDriver, Value
+from devices.base import DeviceError, Driver, NotResponding, OutputDriver, Value, ValueType
 from hub.errors import ActuatorError
 from hub.things.actuation import Guard, Policy
 from hub.things.lanes import Lanes
@@ -149,7 +149,7 @@ class Sampler:
             self._on_reading(station.thing)
         state = {p.name: station.thing.values[p.read_back] for p in driver.parameters
                  if p.read_back in station.thing.values}  # fmt: skip
-        different = {n: state.get(n) for n, v in values.items() if state.get(n) != v}
+        different = {n: state.get(n) for n, v in values.items() if state.get(n) != _as_read(station.thing, n, v)}
         station.guard.commanded(state, self._now())
         station.wake.set()
         if different:
@@ -283,6 +283,12 @@ class Sampler:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
+
+
+def _as_read(thing: Thing, parameter: str, value: Value) -> Value:
+    """`value` as its field would report it: a field may have fewer decimals than what was asked for."""
+    spec = thing.specs.get(thing.parameters[parameter].read_back)
+    return spec.value(value) if spec is not None and spec.type is ValueType.NUMERIC else value
 
 
 def _write_and_read(driver: OutputDriver, values: Mapping[str, Value]) -> Mapping[str, Any]:

@@ -71,7 +71,7 @@ def test_a_text_is_read_as_its_annotation_says(vector: Vector) -> None:
         ("address", Literal[0x76, 0x77], "0x78", "address: '0x78' is not one of 0x76, 0x77"),
         ("debounce", DEBOUNCE, "20", 'debounce: \'20\' is not a duration with its unit, like "200ms", "30s"'),
         ("debounce", DEBOUNCE, "20s", "from 0 to 10 s"),
-        ("pull", Literal["up", "down"], "left", "pull: 'left' is not one of up, down"),
+        ("pull", Literal["up", "down"], "left", "pull: 'left' is not one of \"up\", \"down\""),
         ("active_high", bool, "maybe", "active_high: 'maybe' is not true or false"),
         ("serial", SERIAL, "28-1", "serial: '28-1' is not a serial number, like \"28-0316a4be59ff\""),
         ("vref", float, "nan", "vref: nan is not a number"),
@@ -80,7 +80,7 @@ def test_a_text_is_read_as_its_annotation_says(vector: Vector) -> None:
         ("channels", tuple[Annotated[int, Within(0, 7)], ...], "0,8", "a list, each a whole number from 0 to 7"),
         ("channels", Annotated[tuple[int, ...], Within(0, 7)], "8", "a list, each a whole number from 0 to 7"),
         ("pair", tuple[int, float], "1", "a list, each a whole number and a number"),
-        ("limit", int | None, "x", "limit: 'x' is not a whole number or nothing"),
+        ("limit", int | None, "x", "limit: 'x' is not a whole number"),
     ],
 )
 def test_a_wrong_setting_names_its_key_and_what_would_be_right(key: str, annotation: Any, text: str, said: str) -> None:
