@@ -13,8 +13,10 @@ import devices
 from devices.base import Driver, FieldSpec, OutputDriver, ParameterSpec
 from devices.settings import meaning, settings_of
 from hub.cli import show
+from hub.cli.exits import NO
 from hub.config import load
 from hub.config_schema import schema
+from hub.errors import ConfigError
 
 
 @click.command()
@@ -27,7 +29,11 @@ def check(file: Path | None, example: bool) -> None:
         return
     if file is None:
         raise click.UsageError("name a FILE, or ask for --example")
-    config = load(file)
+    try:
+        config = load(file)
+    except ConfigError as error:
+        click.echo(str(error))  # the faults are what was asked for: on standard output
+        raise SystemExit(NO) from None
     for missing in config.missing_files():
         click.echo(f"{file}: note: {missing}", err=True)
     if not (config.access.read or config.access.control):
