@@ -24,7 +24,7 @@ from hub.errors import LinkError
 from hub.services import pubsub
 from hub.services.contacts import Contacts
 from hub.services.control import Control
-from hub.services.discovery import announce
+from hub.services.discovery import RESOURCE, announce
 from hub.services.router import Router, Service
 from hub.services.sensor_data import SensorData
 from hub.session.client import Account, Client
@@ -147,7 +147,7 @@ class Node:
     # ------------------------------------------------------------------ stream
 
     def _connect(self, account: Account) -> None:
-        client = Client(account)
+        client = Client(account, RESOURCE)
         self.link = link = Link(client, self._link_changed)
         self._contacts = Contacts(client, lambda: self._judge)
         self._contacts.on_granted = self._granted

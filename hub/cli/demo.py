@@ -40,11 +40,13 @@ async def _run(seconds: float | None, verbose: bool) -> Any:
     console = show.console()
     live = Live(console=console, auto_refresh=False)
 
-    def draw(view: show.LiveView) -> None:
+    view = show.LiveView()
+
+    def draw() -> None:
         if console.is_terminal and not verbose:
             live.update(Group(view.table(dt.datetime.now(dt.UTC)), Text(hints)), refresh=True)
 
-    running = Demo(draw)
+    running = Demo(view.take, draw)
     hub = f"HUB_ACCOUNT={running.owner_file} {command_name()}"
     hints = (
         "\nTry, in a second terminal:\n"

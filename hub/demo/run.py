@@ -23,7 +23,6 @@ from typing import Any
 
 from devices.base import ValueType
 from devices.fake import SimulatedBuses
-from hub.cli.show import LiveView
 from hub.config import parse
 from hub.demo.prosody import Prosody
 from hub.errors import PeerError
@@ -31,7 +30,7 @@ from hub.node import Node
 from hub.services.peer import Peer
 from hub.session.client import Account, Client
 from hub.session.link import Link
-from hub.things.model import Assignment, Command, FieldTypes, NodeRef, ReadoutRequest
+from hub.things.model import Answer, Assignment, Command, FieldTypes, NodeRef, ReadoutRequest
 
 log = logging.getLogger(__name__)
 
@@ -63,14 +62,13 @@ class Outcome:
 
 
 class Demo:
-    """`draw` is called every half second with the view, after the demo is online."""
+    """`take` gets every answer that arrives at the client; `draw` is called every half second."""
 
-    def __init__(self, draw: Callable[[LiveView], None]) -> None:
-        self._draw = draw
+    def __init__(self, take: Callable[[Answer], None], draw: Callable[[], None]) -> None:
+        self._take, self._draw = take, draw
         self.folder = Path(tempfile.mkdtemp(prefix="hub-demo-"))
         self.server = Prosody(folder=self.folder / "prosody")
         self.outcome = Outcome()
-        self.view = LiveView()
         self._ended = asyncio.Event()
 
     @property
@@ -143,7 +141,7 @@ class Demo:
 
     async def _follow(self, peer: Peer) -> None:
         async for answer in peer.watch(await peer.published()):
-            self.view.take(answer)
+            self._take(answer)
             self.outcome.readings += len(answer.readings)
 
     async def _try_command(self, peer: Peer) -> None:
@@ -166,7 +164,7 @@ class Demo:
 
     async def _show(self) -> None:
         while True:
-            self._draw(self.view)
+            self._draw()
             await asyncio.sleep(DRAW_S)
 
     def _owner(self, password: str) -> Account:

@@ -15,6 +15,8 @@ from slixmpp.plugins.xep_0030.stanza.items import DiscoItems
 from hub.things.thing import Thing
 from hub.trust.access import Judge
 
+RESOURCE = "hub"
+"""A fixed resource makes a node's full JID known to clients before they see its presence."""
 IDENTITY = ("automation", "device-node", "xmpp-iot-hub")
 """The registrar's category and type for what senses and acts, and our name."""
 

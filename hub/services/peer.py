@@ -21,8 +21,8 @@ from slixmpp.xmlstream.matcher.base import MatcherBase
 
 from hub.errors import BadRequest, PeerConfused, PeerError, PeerRefused, PeerSilent
 from hub.services import pubsub
+from hub.services.discovery import RESOURCE
 from hub.services.iq import ask
-from hub.session.client import RESOURCE
 from hub.stanzas import forms
 from hub.stanzas.control_xmpp import Control
 from hub.stanzas.dialects import CONTROL, SENSOR_DATA, SensorDataCodec

@@ -21,8 +21,6 @@ from hub.errors import LinkError
 log = logging.getLogger(__name__)
 
 SCRAM = {f"SCRAM-SHA-{size}{plus}" for size in (512, 256, 1) for plus in ("", "-PLUS")}
-RESOURCE = "hub"
-"""A fixed resource makes a node's full JID known to clients before they see its presence."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +42,10 @@ class Account:
 
 
 class Client(ClientXMPP):
-    """`failure` holds, in words, why the last attempt did not come through."""
+    """`resource` is asked for when the account's JID names none. `failure` holds, in words, why the last attempt did
+    not come through."""
 
-    def __init__(self, account: Account, resource: str = RESOURCE) -> None:
+    def __init__(self, account: Account, resource: str) -> None:
         jid = account.jid if "/" in account.jid else f"{account.jid}/{resource}"
         super().__init__(jid, account.password)
         self.account = account
