@@ -136,6 +136,8 @@ class Sampler:
         driver = station.driver
         if not isinstance(driver, OutputDriver) or station.guard is None:
             raise ActuatorError(f"{name} cannot be controlled")
+        if not station.is_open and station.thing.trouble is None:
+            await self.refresh(name, CALL_TIMEOUT_S)  # it is still being claimed for the first time
         if not station.is_open:
             why = station.thing.trouble.text if station.thing.trouble else "it is still starting"
             raise ActuatorError(f"{name} is out of order: {why}")
