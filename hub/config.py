@@ -21,11 +21,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import devices
-from devices.base import Driver, Duration, InvalidValue, Matches, OutputDriver, Value, Within
+from devices.base import Driver, Duration, FieldSpec, InvalidValue, Matches, OutputDriver, Value, ValueType, Within
 from devices.settings import accept_setting, fits, meaning
 from hub.errors import ConfigError, Fault
+from hub.things.interlock import PATTERN, Condition
 
 MAX_FILE_BYTES = 1_000_000
+AGES = 3  # sampling intervals after which a value that an interlock relies on is too old
 
 Pattern = Annotated[
     str,
@@ -112,8 +114,11 @@ class OutputKeys:
     safe: Literal["off", "on", "keep"] | dict[str, Any] = "off"
     link_timeout: Duration | None = None
     lease: Duration | None = None
+    requires: tuple[Annotated[str, Matches(PATTERN, 'a condition like "valve.output" or "not full.input"')], ...] = ()
 
     def problems(self) -> Mapping[str, str]:
+        if self.requires and self.safe == "keep":
+            return {"safe": "a state to go to when a condition of `requires` does not hold any more"}
         for key in ("link_timeout", "lease"):
             value = getattr(self, key)
             if value is not None and value < 0.1:
@@ -132,6 +137,7 @@ class ThingConfig:
     output: OutputKeys | None = None
     boot: Mapping[str, Value] | None = None
     safe: Mapping[str, Value] | None = None
+    requires: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -200,7 +206,7 @@ def _things(tree: Any, reader: _Reader) -> dict[str, ThingConfig]:
             if claim in owners:
                 reader.fault(path, claim, f"a part of its own: things.{owners[claim]} uses {claim} already")
             owners.setdefault(claim, name)
-    return things
+    return {name: _with_conditions(thing, things, reader) for name, thing in things.items()}
 
 
 def _thing(name: str, table: dict[str, Any], reader: _Reader) -> ThingConfig | None:
@@ -236,6 +242,33 @@ def _thing(name: str, table: dict[str, Any], reader: _Reader) -> ThingConfig | N
     boot = _state(safety.boot, "restore", probe, f"{path}.boot", reader)
     safe = _state(safety.safe, "keep", probe, f"{path}.safe", reader)
     return ThingConfig(name, keys, driver, settings, safety, boot, safe)
+
+
+def _with_conditions(thing: ThingConfig, things: Mapping[str, ThingConfig], reader: _Reader) -> ThingConfig:
+    """The thing with its `requires` resolved against the others: each must name a boolean field that exists."""
+    conditions = []
+    for text in thing.output.requires if thing.output else ():
+        condition = Condition.parse(text)
+        other = things.get(condition.thing)
+        fields = _fields(other) if other is not None else ()
+        switches = [spec.name for spec in fields if spec.type is ValueType.BOOLEAN]
+        path = f"things.{thing.name}.requires"
+        if other is None or other.name == thing.name:
+            reader.fault(path, text, "another thing of this file, and one of its true-or-false fields")
+        elif condition.field not in switches:
+            reader.fault(path, text, f"a true-or-false field of {other.name}: {', '.join(switches) or 'it has none'}")
+        else:
+            conditions.append(dataclasses.replace(condition, max_age=AGES * interval_of(other)))
+    return dataclasses.replace(thing, requires=tuple(conditions))
+
+
+def _fields(thing: ThingConfig) -> tuple[FieldSpec, ...]:
+    return thing.driver(thing.settings, typing.cast(Any, None)).fields  # construction touches nothing
+
+
+def interval_of(thing: ThingConfig) -> float:
+    """Seconds between two readings."""
+    return thing.driver.INTERVAL if thing.keys.interval is None else float(thing.keys.interval)
 
 
 def _check_fields(keys: ThingKeys, probe: Driver, path: str, reader: _Reader) -> None:

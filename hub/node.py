@@ -19,7 +19,7 @@ import devices
 from devices.base import Driver, OutputDriver
 from devices.bus import Buses
 from hub import notify
-from hub.config import Config, ThingConfig, load
+from hub.config import Config, ThingConfig, interval_of, load
 from hub.errors import LinkError
 from hub.services import pubsub
 from hub.services.contacts import Contacts
@@ -120,12 +120,12 @@ class Node:
         driver = devices.build(config.driver, config.settings, self.buses)
         thing = Thing(_describe(config, driver), self.config.telemetry.history)
         self.things[config.name] = thing
-        self.sampler.add(Station(thing, driver, _interval(config), _policy(config, driver)))
+        self.sampler.add(Station(thing, driver, interval_of(config), _policy(config, driver)))
 
     def _retune(self, config: ThingConfig) -> None:
         driver = self.sampler.stations[config.name].driver
         self.things[config.name].describe(_describe(config, driver))
-        self.sampler.retune(config.name, _interval(config), _policy(config, driver))
+        self.sampler.retune(config.name, interval_of(config), _policy(config, driver))
 
     def _sort_things(self) -> None:
         """In the file's order; the dictionary itself stays, others hold it."""
@@ -236,17 +236,15 @@ def _describe(config: ThingConfig, driver: Driver) -> Description:
     return Description(config.name, keys.label, driver.fields, parameters, keys.module, keys.string_ids)
 
 
-def _interval(config: ThingConfig) -> float:
-    return config.driver.INTERVAL if config.keys.interval is None else float(config.keys.interval)
-
-
 def _policy(config: ThingConfig, driver: Driver) -> Policy | None:
     if not isinstance(driver, OutputDriver):
         return None
     output = config.output
     if output is None:
         return Policy({}, None, {})
-    return Policy(config.boot, config.safe, driver.states["off"], output.link_timeout, output.lease)
+    return Policy(
+        config.boot, config.safe, driver.states["off"], output.link_timeout, output.lease, config.requires
+    )
 
 
 def state_dir(config: Config) -> Path:

@@ -15,7 +15,7 @@ from functools import partial
 from xml.etree.ElementTree import Element
 
 from devices.base import Value
-from hub.errors import HubError, NotFound
+from hub.errors import Conflict, HubError, NotFound
 from hub.services.router import Route
 from hub.stanzas import forms
 from hub.stanzas.control_xmpp import Control as Codec
@@ -56,6 +56,9 @@ class Control:
             allowed = await self._judge().may_control(caller, command)
             async with self._one_at_a_time:
                 writes = plan(allowed, self._things, parse_text)
+                for write in writes:
+                    if (refusal := self._sampler.refusal(write.thing.name, write.values)) is not None:
+                        raise Conflict(f"{write.thing.name} stays in its safe state: {refusal}.")
                 for write in writes:
                     await self._sampler.write(write.thing.name, write.values)
         except HubError as error:

@@ -197,6 +197,8 @@ class Link:
                 await self.client.get_roster()
         except Exception as error:  # an empty roster is no reason to stay away
             log.warning("the server gave no roster: %s", type(error).__name__)
+        # slixmpp makes the XEP-0115 hash only when it is told to; without it presence goes out without caps.
+        await self.client.plugin["xep_0115"].update_caps(broadcast=False)
         self.client.send_presence()
         self._came_up(fresh=True)
 

@@ -1,4 +1,4 @@
-"""When an output must change by itself: at boot, when its lease ends, when the link is away too long, at the stop.
+"""When an output must change by itself: at boot, when its lease ends, the link is away too long, or an interlock opens.
 
 Rules of this file
 * Sans-IO: moments are seconds of a monotonic clock and come in as `now`; what must be written comes out.
@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from devices.base import Value
+from hub.things.interlock import Condition
 
 State = Mapping[str, Value]
 
@@ -31,6 +32,7 @@ class Policy:
     """What `restore` uses when nothing is remembered."""
     link_timeout: float | None = None
     lease: float | None = None
+    requires: tuple[Condition, ...] = ()
 
 
 class Guard:
@@ -41,6 +43,7 @@ class Guard:
         self._lease_ends: float | None = None
         self._link_lost: float | None = now  # there is no link before the first one
         self._state: State | None = None
+        self._interlock: str | None = None
 
     @property
     def remembers(self) -> bool:
@@ -48,8 +51,11 @@ class Guard:
         return self.policy.boot is None
 
     def opening_state(self, remembered: State, now: float) -> State:
-        """The state in which the output is claimed: the boot state the first time; after a fault, when the part is
-        claimed again, what was in force before it."""
+        """The state in which the output is claimed: the boot state the first time (the safe one while an interlock is
+        open); after a fault, when the part is claimed again, what was in force before it."""
+        if self._state is None and self._interlock is not None:
+            self._state = self.policy.fallback
+            self.end()
         if self._state is None:
             boot = {**self.policy.fallback, **remembered} if self.policy.boot is None else self.policy.boot
             self.commanded(boot, now)
@@ -68,6 +74,19 @@ class Guard:
         if self._link_lost is None:
             self._link_lost = now
 
+    def interlock(self, reason: str | None) -> bool:
+        """Tell whether an interlock is open, and why; True when that means the output has to be made safe now."""
+        self._interlock = reason
+        return reason is not None and self._state is not None and not self._is_safe()
+
+    def refuses(self, values: State) -> str | None:
+        """Why these values may not be written now: they would leave the safe state while an interlock is open."""
+        if self._interlock is None:
+            return None
+        after = {**(self._state or {}), **values}
+        safe = self.policy.safe or {}
+        return None if all(after.get(name) == value for name, value in safe.items()) else self._interlock
+
     def due(self) -> float | None:
         """When `overdue` should be asked next; None: not before something happens."""
         if self._state is None or self.policy.safe is None or self._is_safe():
@@ -77,6 +96,8 @@ class Guard:
 
     def overdue(self, now: float) -> tuple[State, str] | None:
         """The safe state to write and the reason, when it is time."""
+        if self.policy.safe is not None and self.interlock(self._interlock):
+            return self.policy.safe, f"interlock: {self._interlock}"
         due = self.due()
         if due is None or now < due or self.policy.safe is None:
             return None

@@ -16,8 +16,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from devices.base import DeviceError, Driver, NotResponding, OutputDriver, Value, ValueType
-from hub.errors import ActuatorError
+from hub.errors import ActuatorError, Conflict
 from hub.things.actuation import Guard, Policy
+from hub.things.interlock import unmet
 from hub.things.lanes import Lanes
 from hub.things.memory import OutputMemory
 from hub.things.thing import Thing
@@ -59,7 +60,7 @@ class Sampler:
         wall: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
         self._memory = memory
-        self._on_reading = on_reading
+        self._listener = on_reading
         self._wall = wall
         self._lanes = Lanes()
         self._linked = False
@@ -90,6 +91,7 @@ class Sampler:
         station.policy = policy
         if station.guard is not None and policy is not None:
             station.guard.policy = policy
+        self._check_interlock(station)
         station.wake.set()
 
     async def remove(self, name: str) -> None:
@@ -141,6 +143,8 @@ class Sampler:
         if not station.is_open:
             why = station.thing.trouble.text if station.thing.trouble else "it is still starting"
             raise ActuatorError(f"{name} is out of order: {why}")
+        if (refusal := self.refusal(name, values)) is not None:
+            raise Conflict(f"{name} stays in its safe state: {refusal}.")
         try:
             raw = await self._call(station, lambda: _write_and_read(driver, values))
             station.thing.measured_at(raw, self._wall())
@@ -158,6 +162,12 @@ class Sampler:
             told = ", ".join(f"{n} reads {v}" for n, v in different.items())
             raise ActuatorError(f"{name} did not take the command: {told}")
         await self._remember(station, state)
+
+    def refusal(self, name: str, values: Mapping[str, Value]) -> str | None:
+        """Why an interlock forbids these writes now; None when none does."""
+        station = self.stations[name]
+        self._check_interlock(station)
+        return station.guard.refuses(values) if station.guard is not None else None
 
     # ------------------------------------------------------------------ the loop of one thing
 
@@ -205,6 +215,7 @@ class Sampler:
                     return
                 continue
             station.wake.clear()
+            await self._guard(station)
             return
 
     async def _guard(self, station: Station) -> bool:
@@ -227,6 +238,7 @@ class Sampler:
     async def _open(self, station: Station) -> None:
         driver = station.driver
         if isinstance(driver, OutputDriver) and station.guard is not None:
+            self._check_interlock(station)
             remembered = self._memory.recall(station.thing.name, station.thing.parameters)
             state = station.guard.opening_state(remembered, self._now())
             await self._call(station, lambda: driver.open_with(state))
@@ -271,6 +283,19 @@ class Sampler:
     def _failed(self, station: Station, error: DeviceError) -> None:
         if station.thing.failed(error, self._wall()):
             log.warning("%s: %s", station.thing.name, error)
+
+    def _on_reading(self, thing: Thing) -> None:
+        for station in self.stations.values():
+            if station.policy is not None and any(c.thing == thing.name for c in station.policy.requires):
+                self._check_interlock(station)
+        self._listener(thing)
+
+    def _check_interlock(self, station: Station) -> None:
+        if station.guard is None or station.policy is None or not station.policy.requires:
+            return
+        things = {name: other.thing for name, other in self.stations.items()}
+        if station.guard.interlock(unmet(station.policy.requires, things, self._wall())):
+            station.wake.set()
 
     async def _remember(self, station: Station, state: Mapping[str, Value]) -> None:
         """Returns when the state is on the disk, for an output that restores it. Raises ActuatorError."""
