@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from hub.cli import show
-from hub.cli.node import start_log
+from hub.cli.log import start_log
 from hub.demo.run import Demo, command_name
 
 

@@ -5,23 +5,25 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from devices.bus import Buses
 from hub import notify
+from hub.cli.log import start_log
 from hub.config import load
 from hub.errors import ConfigError, HubError
-from hub.node import Node
+
+if TYPE_CHECKING:
+    from hub.node import Node
 
 log = logging.getLogger("hub.node")
 
 DEFAULT_CONFIG = Path("/etc/hub/hub.toml")
-LEVELS = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
 
 @click.command()
@@ -36,6 +38,10 @@ def node(path: Path, simulate: bool, pin_trace: Path | None, verbose: bool) -> N
     """
     start_log(verbose)
     config = load(path)
+    # slixmpp loads pygments where it finds it, 4 MiB, to colour a debug log that a service does not have.
+    sys.modules.setdefault("pygments", None)  # type: ignore[arg-type]  # None is how an import is closed
+    from hub.node import Node
+
     for missing in config.missing_files():
         log.error("%s", missing)
     buses = Buses()
@@ -87,21 +93,3 @@ async def _watchdog() -> None:
     while interval is not None:
         notify.alive()
         await asyncio.sleep(interval)
-
-
-class _Journal(logging.Formatter):
-    """The journal keeps time and name itself; it wants the level as a prefix (sd-daemon(3))."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        level = LEVELS.get(record.levelno, 6)
-        return "\n".join(f"<{level}>{line}" for line in super().format(record).splitlines())
-
-
-def start_log(verbose: bool) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    if "JOURNAL_STREAM" in os.environ:
-        handler.setFormatter(_Journal("%(message)s"))
-    else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-8s %(message)s"))
-    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True)
-    logging.getLogger("slixmpp").setLevel(logging.DEBUG if verbose else logging.ERROR)

@@ -23,6 +23,7 @@ TYPE_NAMES: Mapping[ValueType, str] = {
     ValueType.DATETIME: "dateTime",
     ValueType.NUMERIC: "double",
     ValueType.DURATION: "duration",
+    ValueType.ENUM: "string",  # there is no enumeration here
     ValueType.INT: "int",
     ValueType.LONG: "long",
     ValueType.STRING: "string",
@@ -46,7 +47,7 @@ class Control:
 
     def decode_command(self, element: Element) -> Command:
         """`<set/>`: typed parameters in their order, or a submitted form. Raises BadRequest."""
-        types = {name: type_ for type_, name in self.type_names.items()}
+        types = {name: type_ for type_, name in self.type_names.items()}  # STRING comes after ENUM, and stays
         assignments: list[Assignment] = []
         errors: dict[str, str] = {}
         for name, child in xml.children(element):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from xml.etree.ElementTree import Element, SubElement
 
 from devices.base import ParameterSpec, Value, ValueType
@@ -29,6 +30,7 @@ DATATYPES: Mapping[ValueType, str] = {
     ValueType.DATE: "xs:date",
     ValueType.DATETIME: "xs:dateTime",
     ValueType.DURATION: "xs:duration",
+    ValueType.ENUM: "xs:string",  # before STRING, which is what a form field of this type is read as
     ValueType.INT: "xs:int",
     ValueType.LONG: "xs:long",
     ValueType.NUMERIC: "xs:double",
@@ -92,8 +94,9 @@ def _field(form: Element, spec: ParameterSpec, value: Value | None) -> Element:
         SubElement(element, _x("value")).text = option
     validate = SubElement(field, f"{{{VALIDATE}}}validate", datatype=DATATYPES[spec.type])
     if spec.minimum is not None or spec.maximum is not None:
-        limits = {name: f"{limit:.15g}" for name, limit in (("min", spec.minimum), ("max", spec.maximum))
-                  if limit is not None}  # fmt: skip
+        # Written out: whole numbers of XML Schema know no exponent and no point.
+        limits = {name: f"{Decimal(str(limit)).normalize():f}"
+                  for name, limit in (("min", spec.minimum), ("max", spec.maximum)) if limit is not None}  # fmt: skip
         SubElement(validate, f"{{{VALIDATE}}}range", limits)
     elif not spec.options:
         SubElement(validate, f"{{{VALIDATE}}}basic")

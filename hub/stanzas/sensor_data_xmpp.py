@@ -39,7 +39,7 @@ REQUEST_TYPES: Mapping[str, FieldTypes] = {
     "all": FieldTypes.ALL,
 }
 _FLAG_CACHE: dict[tuple[FieldTypes, Quality], dict[str, str]] = {}
-_SEQNR = re.compile(r"[+-]?\d{1,10}")
+_SEQNR = re.compile(r"[+-]?\d{1,10}", re.ASCII)
 
 
 class SensorData:

@@ -66,6 +66,7 @@ class Publisher:
         self._up = asyncio.Event()
         self._work = asyncio.Event()
         self._refused: set[str] = set()
+        self._in_flight: list[asyncio.Task[bool]] = []
         self.published = 0
         self.dropped = 0
 
@@ -84,6 +85,8 @@ class Publisher:
         if up:
             if fresh:
                 self._ready.clear()
+                for publication in self._in_flight:
+                    publication.cancel()  # asked in a session that is over: its answer will never come
             self._up.set()
         else:
             self._up.clear()
@@ -113,10 +116,20 @@ class Publisher:
             if not batch:
                 self._work.clear()
                 continue
-            outcomes = await asyncio.gather(*(self._publish(entry) for entry in batch))
-            again = [entry for entry, done in zip(batch, outcomes, strict=True) if not done]
+            self._in_flight = [asyncio.create_task(self._publish(entry)) for entry in batch]
+            try:
+                outcomes = await asyncio.gather(*self._in_flight, return_exceptions=True)
+            finally:
+                self._in_flight = []
+            again = []
+            for entry, outcome in zip(batch, outcomes, strict=True):
+                if isinstance(outcome, Exception):  # one reading must not end the telemetry of all the others
+                    log.error("a bug: a reading of %s could not be published", entry.thing, exc_info=outcome)
+                    self.dropped += 1
+                elif outcome is not True:
+                    again.append(entry)
             self._backlog.extendleft(reversed(again))
-            if again and self._up.is_set():
+            if False in outcomes and self._up.is_set():
                 await asyncio.sleep(RETRY_S)
 
     async def _publish(self, entry: Entry) -> bool:

@@ -84,8 +84,9 @@ def plan(command: Command, things: Mapping[str, Thing], parse: Parse) -> list[Wr
 def _value(value: Value | str, type_: ValueType | None, spec: ParameterSpec, parse: Parse) -> Value:
     if type_ is None:
         return spec.check(parse(spec.type, str(value)))
-    listed = spec.type is ValueType.STRING and spec.options
-    if type_ is not spec.type and not (type_ is ValueType.ENUM and listed):
+    # One dialect has no enumerations and sends a string, another sends one for a string with options.
+    alike = {type_, spec.type} == {ValueType.ENUM, ValueType.STRING} and (spec.options or spec.type is ValueType.ENUM)
+    if type_ is not spec.type and not alike:
         raise ValueError(f"Invalid parameter type: {spec.name} is a {spec.type.value}, not a {type_.value}.")
     return spec.check(value)
 

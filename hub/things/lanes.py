@@ -7,8 +7,8 @@ bus, until it returns; whoever waits is told in time, and the other lanes go on.
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -16,16 +16,20 @@ from devices.base import NotResponding
 
 T = TypeVar("T")
 
+STEADY = 2  # threads that serve quick calls; a thread costs memory, twenty quick parts need no more than these
+SLOW_S = 0.05  # a call that has waited so long for a thread gets one of its own: the others are busy with slow parts
+
 _Call = tuple[Callable[[], Any], "asyncio.Future[Any]", asyncio.AbstractEventLoop]
 
 
 class Lanes:
-    """Threads are daemons, made when a lane has work and none is idle: a hung chip cannot hold the process back, and
-    twenty quick parts share one or two threads."""
+    """Threads are daemons: a hung chip cannot hold the process back."""
 
     def __init__(self) -> None:
         self._locks: dict[str, asyncio.Lock] = {}
-        self._idle: deque[_Worker] = deque()
+        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._threads = 0
+        self._busy = 0
         self.hung = 0
         """Calls that were given up and have not returned yet."""
 
@@ -48,12 +52,34 @@ class Lanes:
             raise NotResponding(f"no answer within {timeout:g} s")
         return future.result()
 
+    def close(self) -> None:
+        """Let the threads end, each when its call has returned."""
+        for _ in range(self._threads):
+            self._calls.put(None)
+
     def _submit(self, call: Callable[[], T]) -> asyncio.Future[T]:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        worker = self._idle.pop() if self._idle else _Worker(self._idle)
-        worker.take((call, future, loop))
+        self._busy += 1
+        future.add_done_callback(self._finished)
+        self._calls.put((call, future, loop))
+        if self._threads < STEADY:
+            self._grow()
+        elif self._busy > self._threads:
+            loop.call_later(SLOW_S, self._grow_if_waiting)
         return future
+
+    def _finished(self, _: object) -> None:
+        self._busy -= 1
+
+    def _grow_if_waiting(self) -> None:
+        if self._busy > self._threads and not self._calls.empty():
+            self._grow()
+            asyncio.get_running_loop().call_later(SLOW_S, self._grow_if_waiting)
+
+    def _grow(self) -> None:
+        self._threads += 1
+        threading.Thread(target=_work, args=(self._calls,), name="lane", daemon=True).start()
 
     def _returned(self, future: asyncio.Future[Any]) -> None:
         self.hung -= 1
@@ -61,41 +87,27 @@ class Lanes:
             future.exception()  # nobody waits for it any more; fetched so that it is not reported as lost
 
 
-class _Worker:
-    """A thread that makes one call at a time and joins `idle` between two."""
+def _work(calls: queue.SimpleQueue[_Call | None]) -> None:
+    """A thread's life: make calls, hand their outcomes over to the loop."""
+    while (work := calls.get()) is not None:
+        call, future, loop = work
+        result: Any = None
+        error: BaseException | None = None
+        try:
+            result = call()
+        except BaseException as caught:  # handed to whoever waits, whatever it is
+            error = caught
+        try:
+            loop.call_soon_threadsafe(_hand_over, future, result, error)
+        except RuntimeError:
+            return  # the loop has been closed: nobody waits
+        del work, call, future, loop, result, error  # nothing is kept alive while waiting for the next
 
-    def __init__(self, idle: deque[_Worker]) -> None:
-        self._idle = idle
-        self._call: _Call | None = None
-        self._wake = threading.Semaphore(0)
-        threading.Thread(target=self._run, name="lane", daemon=True).start()
 
-    def take(self, call: _Call) -> None:
-        self._call = call
-        self._wake.release()
-
-    def _run(self) -> None:
-        while True:
-            self._wake.acquire()
-            assert self._call is not None
-            call, future, loop = self._call
-            result: Any = None
-            error: BaseException | None = None
-            try:
-                result = call()
-            except BaseException as caught:  # handed to whoever waits, whatever it is
-                error = caught
-            self._call = None
-            try:
-                loop.call_soon_threadsafe(self._hand_over, future, result, error)
-            except RuntimeError:
-                return  # the loop has been closed: nobody waits
-
-    def _hand_over(self, future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-        self._idle.append(self)
-        if future.cancelled():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)
+def _hand_over(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if future.cancelled():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)

@@ -110,6 +110,7 @@ class Sampler:
         for name, outcome in zip(names, outcomes, strict=True):
             if isinstance(outcome, BaseException):
                 log.error("%s: did not stop cleanly: %s", name, outcome)
+        self._lanes.close()
 
     def link_changed(self, up: bool) -> None:
         self._linked = up

@@ -3,7 +3,8 @@
 Rules of this file
 * Exact both ways: `parse_text(type, to_text(value)) == value`, and decimals are kept (21.50 stays 21.50).
 * Strict in: what XML Schema part 2 does not allow raises ValueError with what would be right.
-* Python limits that XSD does not have (years 1 to 9999, no 24:00:00, no leap second) are refused, not rounded.
+* Python limits that XSD does not have (years 1 to 9999, no 24:00:00, no leap second) are refused, not rounded; only
+  what lies beyond a microsecond is cut off, because peers write ticks of 100 ns.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ from decimal import Decimal, InvalidOperation
 from devices.base import Value, ValueType
 
 MAX_TEXT = 65_536  # characters in one value
+MAX_DIGITS = 400  # of a number written out: every xs:double fits
 
-_DOUBLE = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([Ee][+-]?\d+)?")
-_INTEGER = re.compile(r"[+-]?\d{1,19}")
-_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)(Z|[+-]\d\d:\d\d)?")
+# re.ASCII: the digits of XML Schema are those of ASCII, not every digit of Unicode.
+_DOUBLE = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([Ee][+-]?\d+)?", re.ASCII)
+_INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 _TIME = r"(\d\d:\d\d:\d\d)(?:\.(\d+))?"
-_ZONE = r"(Z|[+-]\d\d:\d\d)?"
-_TIME_ZONE = re.compile(_TIME + _ZONE)
-_DATETIME = re.compile(r"(\d{4}-\d\d-\d\d)T" + _TIME + _ZONE)
+_ZONE = r"(Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))?"
+_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)" + _ZONE, re.ASCII)
+_TIME_ZONE = re.compile(_TIME + _ZONE, re.ASCII)
+_DATETIME = re.compile(r"(\d{4}-\d\d-\d\d)T" + _TIME + _ZONE, re.ASCII)
 _DURATION = re.compile(
-    r"(-)?P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.(\d+))?S)?)?"
+    r"(-)?P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.(\d+))?S)?)?", re.ASCII
 )
 _COLOR = re.compile(r"[0-9a-fA-F]{6}(?:[0-9a-fA-F]{2})?")
 
@@ -84,11 +87,12 @@ def _integer(bits: int) -> Callable[[str], int]:
 
 
 def _numeric(text: str) -> Decimal:
-    if not _DOUBLE.fullmatch(text) or len(text) > 400:
+    if not _DOUBLE.fullmatch(text) or len(text) > MAX_DIGITS:
         raise ValueError
     value = Decimal(text)
-    if value and not -400 < value.adjusted() < 400:
-        raise ValueError  # beyond xs:double, and a trap for whoever writes it out
+    # Beyond xs:double, and a trap for whoever writes it out: also zeros have exponents (0E-999999999).
+    if not -MAX_DIGITS < value.adjusted() < MAX_DIGITS or len(to_text(value)) > MAX_DIGITS:
+        raise ValueError
     return value
 
 
