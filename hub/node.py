@@ -7,7 +7,6 @@ outputs are driven to their safe states on the way out.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from devices.base import Driver, OutputDriver
 from devices.bus import Buses
 from hub import notify
 from hub.config import Config, ThingConfig, interval_of, load
-from hub.errors import LinkError
+from hub.errors import LinkError, PeerRefused
 from hub.services import pubsub
 from hub.services.contacts import Contacts
 from hub.services.control import Control
@@ -59,6 +58,7 @@ class Node:
         self.sampler = Sampler(OutputMemory(state_dir(config) / "outputs.json"), self._reading)
         self.publisher = Publisher(Transport(self._ensure, self._publish, TELEMETRY.encode_answer),
                                    config.telemetry.backlog)  # fmt: skip
+        self._account: Account | None = None
         self.link: Link | None = None
         self._link_task: asyncio.Task[None] | None = None
         self._contacts: Contacts | None = None
@@ -91,7 +91,7 @@ class Node:
     async def reload(self, path: Path) -> None:
         """Take the file as it is now. A broken one is refused and the old one goes on (raises ConfigError)."""
         new = load(path)
-        account = account_of(new)
+        account = account_of(new)  # reads the password file: a new password is a new account
         old, self.config = self.config, new
         for name in list(self.things):
             before, after = old.things[name], new.things.get(name)
@@ -105,7 +105,7 @@ class Node:
                 self._add(thing)
         self._sort_things()
         self._judge = AccessLists(new.access.read, new.access.control)
-        if account != account_of_or_none(old):
+        if account != self._account:
             await self._disconnect()
             self._connect(account)
         elif self._contacts is not None and self.link is not None and self.link.up:
@@ -147,6 +147,7 @@ class Node:
     # ------------------------------------------------------------------ stream
 
     def _connect(self, account: Account) -> None:
+        self._account = account
         client = Client(account, RESOURCE)
         self.link = link = Link(client, self._link_changed)
         self._contacts = Contacts(client, lambda: self._judge)
@@ -209,6 +210,10 @@ class Node:
             self._client(), self.config.telemetry.service, node, title, self._access_model(),
             exact(self.config.access.read),
         )  # fmt: skip
+        try:
+            await pubsub.expel(self._client(), self.config.telemetry.service, node, self._judge.may_follow)
+        except PeerRefused as refused:
+            log.warning("%s: the service does not say who follows it, so nobody was put out: %s", node, refused)
 
     async def _publish(self, thing: str, item_id: str, payload: Element, timeout: float) -> None:
         _, node = self._telemetry_of(thing)
@@ -273,9 +278,3 @@ def account_of(config: Config) -> Account:
         host, _, port = xmpp.server.rpartition(":")
         server = (host.strip("[]"), int(port))
     return Account(xmpp.jid, password, xmpp.certificate, xmpp.key, server, xmpp.ca_file, xmpp.allow_plain)
-
-
-def account_of_or_none(config: Config) -> Account | None:
-    with contextlib.suppress(LinkError):
-        return account_of(config)
-    return None

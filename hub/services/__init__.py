@@ -4,7 +4,7 @@
     sensor_data.py  XEP-0323, device side
     control.py      XEP-0325, device side
     discovery.py    XEP-0030 and 0115: what we are and which things there are
-    contacts.py     presence subscriptions: granted to those who may know us
+    contacts.py     presence subscriptions: granted to those who may follow us
     pubsub.py       XEP-0060 and 0163: nodes made, configured and published to
     peer.py         the other side: reading, setting, watching a hub from a client
     iq.py           asking one question and getting one answer in time

@@ -1,4 +1,4 @@
-"""Presence subscriptions: granted to those who may know us, taken back from those who no longer may.
+"""Presence subscriptions: granted to those who may follow us, taken back from those who no longer may.
 
 A contact that is granted one sees when we are online and, with PEP's presence access model, may subscribe to our
 telemetry: so `[access]` decides about both.
@@ -31,13 +31,13 @@ class Contacts:
         """After the rules changed: take back what is not granted any more."""
         roster = self._client.client_roster
         for jid in list(roster):
-            if roster[jid]["from"] and jid != self._client.boundjid.bare and not self._judge().may_know(jid):
+            if roster[jid]["from"] and jid != self._client.boundjid.bare and not self._judge().may_follow(jid):
                 log.info("%s may no longer see us", jid)
                 self._client.send_presence(pto=jid, ptype="unsubscribed")
 
     def _asked(self, presence: Any) -> None:
         bare = presence["from"].bare
-        if self._judge().may_know(bare):
+        if self._judge().may_follow(bare):
             log.info("%s may see us", bare)
             self._client.send_presence(pto=bare, ptype="subscribed")
             self.on_granted(bare)

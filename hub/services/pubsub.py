@@ -7,7 +7,7 @@ no bound on its waits.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from xml.etree.ElementTree import Element, SubElement
 
 from slixmpp import ClientXMPP
@@ -72,6 +72,28 @@ async def set_members(client: ClientXMPP, service: str | None, node: str, member
     for jid in members:
         SubElement(affiliations, f"{{{OWNER}}}affiliation", jid=jid, affiliation="member")
     await ask(client, service, "set", owner)
+
+
+async def expel(client: ClientXMPP, service: str | None, node: str, allowed: Callable[[str], bool]) -> None:
+    """End the subscriptions and memberships of whoever is not `allowed`: a service checks who may subscribe, not who
+    still may. Raises PeerRefused when it does not tell."""
+    for many, one, state, kept in (
+        ("affiliations", "affiliation", "affiliation", ("owner", "none", "outcast")),
+        ("subscriptions", "subscription", "subscription", ("none",)),
+    ):
+        asked = Element(f"{{{OWNER}}}pubsub")
+        SubElement(asked, f"{{{OWNER}}}{many}", node=node)
+        result = await ask(client, service, "get", asked)
+        found = [entry.get("jid", "") for entry in result.iter(f"{{{OWNER}}}{one}") if entry.get(state) not in kept]
+        expelled = [jid for jid in found if not allowed(jid)]
+        if not expelled:
+            continue
+        owner = Element(f"{{{OWNER}}}pubsub")
+        changes = SubElement(owner, f"{{{OWNER}}}{many}", node=node)
+        for jid in expelled:
+            SubElement(changes, f"{{{OWNER}}}{one}", {"jid": jid, state: "none"})
+        await ask(client, service, "set", owner)
+        log.info("%s may no longer follow %s", ", ".join(expelled), node)
 
 
 async def publish(

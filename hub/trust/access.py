@@ -24,7 +24,11 @@ class Judge(Protocol):
     async def may_control(self, caller: str, command: Command) -> Command: ...
     async def may_see_form(self, caller: str, nodes: tuple[NodeRef, ...] | None, shown: Tokens) -> None: ...
     def may_know(self, caller: str) -> bool:
-        """Whether the caller may learn that we are here: presence, and the names of our things."""
+        """Whether the caller may learn the names of our things."""
+        ...
+
+    def may_follow(self, caller: str) -> bool:
+        """Whether the caller may see our presence, and with it our telemetry."""
         ...
 
 
@@ -51,6 +55,9 @@ class AccessLists:
 
     def may_know(self, caller: str) -> bool:
         return matches(caller, self.read) or matches(caller, self.control)
+
+    def may_follow(self, caller: str) -> bool:
+        return matches(caller, self.read)
 
 
 def matches(address: str, patterns: tuple[str, ...]) -> bool:
