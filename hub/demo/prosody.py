@@ -150,7 +150,7 @@ class Prosody:
 
     def _write_config(self) -> None:
         (self.folder / "data").mkdir(exist_ok=True)
-        admins = "; ".join(f'"{user}@{self.domain}"' for user in ("greenhouse", "node", "owner"))
+        admins = "; ".join(f'"{user}@{self.domain}"' for user in ("greenhouse", "node"))
         self._config.write_text(
             CONFIG.format(
                 as_root="run_as_root = true" if os.geteuid() == 0 else "",
