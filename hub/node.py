@@ -15,7 +15,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 import devices
-from devices.base import Driver, OutputDriver
+from devices.base import DeviceError, Driver, OutputDriver
 from devices.bus import Buses
 from hub import notify
 from hub.config import Config, ThingConfig, interval_of, load
@@ -87,6 +87,17 @@ class Node:
 
     def stop(self) -> None:
         self._stop.set()
+
+    def last_resort(self) -> None:
+        """From a signal handler, when the loop may hang: write the safe states from this very thread. A part that a
+        hung call holds may refuse; the others are safe."""
+        for station in self.sampler.stations.values():
+            driver, safe = station.driver, station.policy.safe if station.policy is not None else None
+            if safe and station.is_open and isinstance(driver, OutputDriver):
+                try:
+                    driver.write(safe)
+                except DeviceError as error:
+                    log.critical("%s: could NOT be driven to its safe state: %s", station.thing.name, error)
 
     async def reload(self, path: Path) -> None:
         """Take the file as it is now. A broken one is refused and the old one goes on (raises ConfigError)."""

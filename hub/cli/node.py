@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -65,6 +67,8 @@ async def serve(running: Node, path: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         loop.add_signal_handler(number, running.stop)
     loop.add_signal_handler(signal.SIGHUP, reload)
+    # systemd's watchdog ends a hung program with SIGABRT; not through the loop, which may be what hangs.
+    signal.signal(signal.SIGABRT, lambda *_: _abort(running))
     dog = asyncio.create_task(_watchdog())
     gc.collect()
     gc.freeze()  # what the imports made stays for ever: do not walk it again at every collection
@@ -73,6 +77,13 @@ async def serve(running: Node, path: Path) -> None:
     finally:
         dog.cancel()
         await asyncio.gather(dog, return_exceptions=True)
+
+
+def _abort(running: Node) -> None:
+    log.critical("told to abort: the program hangs")
+    running.last_resort()
+    faulthandler.dump_traceback(all_threads=True)
+    os._exit(128 + signal.SIGABRT)
 
 
 async def _reload(running: Node, path: Path) -> None:
