@@ -10,8 +10,11 @@ Rules of this file
 
 from __future__ import annotations
 
+import atexit
 import errno
+import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -134,6 +137,7 @@ class Buses:
     def _make_pin_factory(self) -> Any:
         from gpiozero.exc import BadPinFactory
 
+        give_lgpio_a_folder()
         try:
             from gpiozero.pins.lgpio import LGPIOFactory
 
@@ -147,6 +151,15 @@ class Buses:
             ) from error
         except Exception as error:  # lgpio raises its own bare `error` class
             raise BusUnavailable(f"the GPIO chip cannot be opened: {error}") from error
+
+
+def give_lgpio_a_folder() -> None:
+    """lgpio makes a pipe in its folder when it is imported; left to itself it takes the one we happen to stand in."""
+    if "LG_WD" not in os.environ:
+        folder = os.environ.get("RUNTIME_DIRECTORY") or tempfile.mkdtemp(prefix="lgpio-")
+        os.environ["LG_WD"] = folder
+        if folder != os.environ.get("RUNTIME_DIRECTORY"):
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
 @contextmanager

@@ -59,6 +59,7 @@ class Node:
         self.publisher = Publisher(Transport(self._ensure, self._publish, TELEMETRY.encode_answer),
                                    config.telemetry.backlog)  # fmt: skip
         self._account: Account | None = None
+        self._warned_of_followers = False
         self.link: Link | None = None
         self._link_task: asyncio.Task[None] | None = None
         self._contacts: Contacts | None = None
@@ -224,7 +225,9 @@ class Node:
         try:
             await pubsub.expel(self._client(), self.config.telemetry.service, node, self._judge.may_follow)
         except PeerRefused as refused:
-            log.warning("%s: the service does not say who follows it, so nobody was put out: %s", node, refused)
+            if not self._warned_of_followers:
+                log.warning("the pubsub service does not say who follows us, so nobody is put out: %s", refused)
+            self._warned_of_followers = True
 
     async def _publish(self, thing: str, item_id: str, payload: Element, timeout: float) -> None:
         _, node = self._telemetry_of(thing)

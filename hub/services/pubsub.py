@@ -76,11 +76,10 @@ async def set_members(client: ClientXMPP, service: str | None, node: str, member
 
 async def expel(client: ClientXMPP, service: str | None, node: str, allowed: Callable[[str], bool]) -> None:
     """End the subscriptions and memberships of whoever is not `allowed`: a service checks who may subscribe, not who
-    still may. Raises PeerRefused when it does not tell."""
-    for many, one, state, kept in (
-        ("affiliations", "affiliation", "affiliation", ("owner", "none", "outcast")),
-        ("subscriptions", "subscription", "subscription", ("none",)),
-    ):
+    still may. Our own PEP (`service` None) has no whitelist. Raises PeerRefused when it does not tell."""
+    whitelist = ("affiliations", "affiliation", "affiliation", ("owner", "none", "outcast"))
+    subscribers = ("subscriptions", "subscription", "subscription", ("none",))
+    for many, one, state, kept in (subscribers,) if service is None else (whitelist, subscribers):
         asked = Element(f"{{{OWNER}}}pubsub")
         SubElement(asked, f"{{{OWNER}}}{many}", node=node)
         result = await ask(client, service, "get", asked)
