@@ -34,6 +34,7 @@ Pattern = Annotated[
     Matches(r"\*|(?:(?:\*|[^@/\s*]+)@)?[^@/\s*]+", 'a pattern like "owner@example.org", "*@example.org" or "*"'),
 ]
 Jid = Annotated[str, Matches(r"[^@/\s]+@[^@/\s]+(?:/.+)?", 'an address like "greenhouse@example.org"')]
+Service = Annotated[str, Matches(r"(?:[^@/\s]+@)?[^@/\s]+", 'an address like "pubsub.example.org"')]
 Server = Annotated[str, Matches(r"(?:\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}", 'a host and port like "10.0.0.5:5222"')]
 Name = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,63}")
 
@@ -55,6 +56,8 @@ class Xmpp:
             return {"password_file": "either password_file, or certificate and key"}
         if (self.certificate is None) != (self.key is None):
             return {"key" if self.certificate else "certificate": "certificate and key together"}
+        if self.server is not None and not 1 <= int(self.server.rpartition(":")[2]) <= 65535:
+            return {"server": "a host and a port from 1 to 65535"}
         return {}
 
 
@@ -71,7 +74,7 @@ class Telemetry:
     """`[telemetry]`: what is published, and what is kept in memory while it cannot be."""
 
     interval: Duration = Duration(30)  # noqa: RUF009  # an immutable number
-    service: str | None = None
+    service: Service | None = None
     backlog: Annotated[int, Within(0, 1_000_000, "readings")] = 1000
     history: Annotated[int, Within(0, 1_000_000, "readings per thing")] = 200
 
@@ -173,6 +176,8 @@ def parse(text: str, source: str = "configuration") -> Config:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(source, [Fault("(file)", f"a syntax error: {error}", "TOML")]) from None
+    except RecursionError:
+        raise ConfigError(source, [Fault("(file)", "a syntax error: nested too deeply", "TOML")]) from None
     reader = _Reader(_lines(text))
     sections = {"xmpp": Xmpp, "access": Access, "telemetry": Telemetry, "node": Node}
     for key in tree:
@@ -288,6 +293,8 @@ def _state(
     if isinstance(written, str):
         return probe.states[written]
     specs = {spec.name: spec for spec in probe.parameters}
+    if not written:
+        reader.fault(path, written, f"a table with at least one of its parameters: {', '.join(specs)}")
     state: dict[str, Value] = {}
     for name, value in written.items():
         try:
@@ -332,8 +339,9 @@ class _Reader:
         hints = typing.get_type_hints(cls, include_extras=True)
         known = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]  # every cls here is a dataclass
         values: dict[str, Any] = {}
-        for key in table.keys() - set(known):
-            self.unknown(f"{path}.{key}", known)
+        for key in table:
+            if key not in known:
+                self.unknown(f"{path}.{key}", known)
         for spec in dataclasses.fields(cls):  # type: ignore[arg-type]
             if spec.name in table:
                 hint = hints[spec.name]

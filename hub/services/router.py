@@ -83,15 +83,16 @@ class Router(MatcherBase):
         sender = stanza.xml.get("from")
         if found is None or not sender:
             return  # only our own server may leave `from` out, and it has nothing to ask of a thing
-        task = asyncio.create_task(self._serve(*found, stanza.xml, sender))
+        too_many = len(self._tasks) >= MAX_BUSY  # decided on arrival, so that who came first is served
+        task = asyncio.create_task(self._serve(*found, stanza.xml, sender, too_many))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _serve(self, route: Route, payload: Element, stanza: Element, sender: str) -> None:
+    async def _serve(self, route: Route, payload: Element, stanza: Element, sender: str, too_many: bool) -> None:
         result: Element | None = None
         failure: HubError | None = None
         try:
-            if len(self._tasks) > MAX_BUSY:
+            if too_many:
                 raise Overload("Too many requests at once; try again in a moment.")
             result = await route.answer(sender, payload)
         except HubError as error:

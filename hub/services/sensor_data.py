@@ -22,7 +22,7 @@ from hub.services.router import Route
 from hub.stanzas.dialects import SENSOR_DATA, SensorDataCodec
 from hub.stanzas.errors import CLIENT
 from hub.things import readout
-from hub.things.model import Answer, FieldTypes, ReadoutRequest
+from hub.things.model import Answer, FieldTypes, ReadoutRequest, Trouble
 from hub.things.readout import TRANSITIONS, Event, State
 from hub.things.sampler import Sampler
 from hub.things.thing import Thing
@@ -149,7 +149,13 @@ class SensorData:
     async def _parts(self, request: ReadoutRequest) -> list[Answer]:
         chosen = readout.addressed(request, self._things) if request.nodes != () else []
         await self._refresh(chosen, request)
-        return list(readout.parts(request.id, readout.collect(request, chosen)))
+        # A part that has neither answered nor failed yet is said too: silence would look like a healthy one.
+        unread = [
+            Trouble(thing.node, self._wall(), "It has not answered yet.")
+            for thing in chosen
+            if thing.measured is None and thing.trouble is None
+        ]
+        return list(readout.parts(request.id, [*unread, *readout.collect(request, chosen)]))
 
     async def _refresh(self, chosen: list[Thing], request: ReadoutRequest) -> None:
         if not request.types & FieldTypes.PRESENT:

@@ -82,19 +82,33 @@ class Client(ClientXMPP):
             return True
         return await super()._handle_stream_features(features)
 
-    def _bad_certificate(self, error: Exception) -> None:
-        self.failure = (
-            f"the server's certificate is not trusted for {self.boundjid.domain} ({error}); "
-            "name its CA with xmpp.ca_file"
-        )
+    def connection_lost(self, exception: BaseException | None) -> None:
+        if isinstance(exception, ssl.SSLError):
+            self._tls_failed(exception)  # slixmpp says so only after it has said "disconnected"
+        super().connection_lost(exception)
+
+    def _bad_certificate(self, error: ssl.SSLError) -> None:
+        self._tls_failed(error)
         self.abort()
+
+    def _tls_failed(self, error: ssl.SSLError) -> None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            self.failure = (
+                f"the server's certificate is not trusted for {self.boundjid.domain} ({error.verify_message}); "
+                "name its CA with xmpp.ca_file"
+            )
+        else:
+            self.failure = f"the encryption could not be set up: {error}"
 
     def _refused(self, _: object) -> None:
         offered = ", ".join(sorted(getattr(self.plugin["feature_mechanisms"], "mech_list", ()))) or "nothing"
         self.failure = f"the server refused the credentials of {self.boundjid.bare} (it offers {offered})"
 
     def _unreachable(self, error: object) -> None:
-        self.failure = f"the server cannot be reached: {error}"
+        if isinstance(error, ssl.SSLError):  # of a port that speaks TLS from the first byte
+            self._tls_failed(error)
+        else:
+            self.failure = f"the server cannot be reached: {error}"
 
     def _stream_error(self, error: Any) -> None:
         self.failure = f"the server closed the stream: {error['condition']} {error['text']}".strip()

@@ -10,6 +10,7 @@ Rules of this file
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
@@ -37,8 +38,10 @@ class Entry:
 
     @property
     def item_id(self) -> str:
-        """The same for the same reading, and in order: its moment in UTC."""
-        return self.item.timestamp.strftime("%Y%m%dT%H%M%S.%fZ")
+        """The same for the same reading, and in order: its moment in UTC. A trouble has one of its own: it may share
+        the moment with the values that were good."""
+        moment = self.item.timestamp.astimezone(dt.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        return moment if isinstance(self.item, Reading) else f"{moment}-error"
 
 
 class Transport:
@@ -78,6 +81,7 @@ class Publisher:
         """After a reload: new pacing, and nodes are made and configured again."""
         self._pacers = dict(pacers)
         self._bound = bound
+        self._trim()
         self._ready.clear()
         self._refused.clear()
 
@@ -97,16 +101,21 @@ class Publisher:
         if pacer is None or not pacer.due(thing, now):
             return
         pacer.published(thing, now)
-        item = thing.trouble or thing.reading()
-        if item is None:
-            return
-        self._backlog.append(Entry(thing.name, item))
+        if thing.trouble is not None:
+            self._backlog.append(Entry(thing.name, thing.trouble))
+        # Values that were measured beside a bad one are good; those from before a failure are not news.
+        reading = thing.reading()
+        if reading is not None and (thing.trouble is None or thing.trouble.timestamp == reading.timestamp):
+            self._backlog.append(Entry(thing.name, reading))
+        self._trim()
+        self._work.set()
+
+    def _trim(self) -> None:
         while len(self._backlog) > max(self._bound, 1):
             self._backlog.popleft()
             self.dropped += 1
             if self.dropped & (self.dropped - 1) == 0:  # said at 1, 2, 4, 8 …
                 log.warning("telemetry: the backlog is full (%d); %d readings lost so far", self._bound, self.dropped)
-        self._work.set()
 
     async def run(self) -> None:
         while True:
@@ -129,6 +138,7 @@ class Publisher:
                 elif outcome is not True:
                     again.append(entry)
             self._backlog.extendleft(reversed(again))
+            self._trim()
             if False in outcomes and self._up.is_set():
                 await asyncio.sleep(RETRY_S)
 

@@ -104,10 +104,12 @@ class Guard:
         reason = "its lease has ended" if due == self._lease_ends else "the link has been away too long"
         return self.policy.safe, reason
 
-    def end(self) -> None:
-        """The command is over; from now on the safe state is in force, also when the part is claimed again."""
+    def end(self) -> State:
+        """The command is over; from now on the safe state is in force, also when the part is claimed again. Returns
+        the whole state: what the safe one does not name stays as it was."""
         self._state = {**(self._state or {}), **(self.policy.safe or {})}
         self._lease_ends = None
+        return self._state
 
     def _is_safe(self) -> bool:
         safe, state = self.policy.safe, self._state

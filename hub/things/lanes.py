@@ -69,8 +69,10 @@ class Lanes:
             loop.call_later(SLOW_S, self._grow_if_waiting)
         return future
 
-    def _finished(self, _: object) -> None:
+    def _finished(self, future: asyncio.Future[Any]) -> None:
         self._busy -= 1
+        if not future.cancelled():
+            future.exception()  # whoever waited may be gone; fetched so that it is not reported as lost
 
     def _grow_if_waiting(self) -> None:
         if self._busy > self._threads and not self._calls.empty():
@@ -81,10 +83,8 @@ class Lanes:
         self._threads += 1
         threading.Thread(target=_work, args=(self._calls,), name="lane", daemon=True).start()
 
-    def _returned(self, future: asyncio.Future[Any]) -> None:
+    def _returned(self, _: object) -> None:
         self.hung -= 1
-        if not future.cancelled():
-            future.exception()  # nobody waits for it any more; fetched so that it is not reported as lost
 
 
 def _work(calls: queue.SimpleQueue[_Call | None]) -> None:
@@ -107,6 +107,8 @@ def _work(calls: queue.SimpleQueue[_Call | None]) -> None:
 def _hand_over(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
     if future.cancelled():
         return
+    if isinstance(error, StopIteration):
+        error = RuntimeError(f"the call raised {error!r}")  # no future carries it, and the lane would never be free
     if error is not None:
         future.set_exception(error)
     else:

@@ -55,7 +55,7 @@ class OutputMemory:
             loaded: Any = json.loads(self.path.read_bytes())
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             return self._put_aside(str(error))
         if not isinstance(loaded, dict) or not all(
             isinstance(state, dict) and all(isinstance(text, str) for text in state.values())

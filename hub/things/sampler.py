@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from devices.base import DeviceError, Driver, NotResponding, OutputDriver, Value, ValueType
+from devices.base import BadData, DeviceError, Driver, NotResponding, OutputDriver, Value, ValueType
 from hub.errors import ActuatorError, Conflict
 from hub.things.actuation import Guard, Policy
 from hub.things.interlock import unmet
@@ -44,6 +44,8 @@ class Station:
         self.policy = policy
         self.guard: Guard | None = None
         self.is_open = False
+        self.claimed = False
+        """Whether the driver was told to claim its part: it may hold it, also while `open` is still under way."""
         self.wake = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
         self.fresh: asyncio.Future[None] | None = None
@@ -151,17 +153,18 @@ class Sampler:
             station.thing.measured_at(raw, self._wall())
         except DeviceError as error:
             self._failed(station, error)
+            # It may have switched all the same: it is claimed again in the state that is still in force.
+            await self._close(station)
+            station.wake.set()
             raise ActuatorError(f"{name}: {error}") from error
         finally:
             self._on_reading(station.thing)
         state = {p.name: station.thing.values[p.read_back] for p in driver.parameters
                  if p.read_back in station.thing.values}  # fmt: skip
-        different = {n: state.get(n) for n, v in values.items() if state.get(n) != _as_read(station.thing, n, v)}
         station.guard.commanded(state, self._now())
         station.wake.set()
-        if different:
-            told = ", ".join(f"{n} reads {v}" for n, v in different.items())
-            raise ActuatorError(f"{name} did not take the command: {told}")
+        if different := _different(station.thing, values):
+            raise ActuatorError(f"{name} did not take the command: {different}")
         await self._remember(station, state)
 
     def refusal(self, name: str, values: Mapping[str, Value]) -> str | None:
@@ -191,16 +194,20 @@ class Sampler:
             thing_was_well = thing.trouble is None
             raw = await self._call(station, station.driver.read)
             thing.measured_at(raw, self._wall())
+            answered = True  # also with a value among them that cannot be: the others must not wait for a retry
             if not thing_was_well and thing.trouble is None:
                 log.info("%s is back", thing.name)
+            elif thing_was_well and thing.trouble is not None:
+                log.warning("%s: %s", thing.name, thing.trouble.text)
         except DeviceError as error:
+            answered = False
             self._failed(station, error)
             await self._close(station)
         if station.fresh is not None:
             station.fresh.set_result(None)
             station.fresh = None
         self._on_reading(thing)
-        return thing.trouble is None
+        return answered
 
     async def _pause(self, station: Station, until: float) -> None:
         """Until the next reading is due, something happens, or the guard has to act."""
@@ -225,11 +232,10 @@ class Sampler:
         overdue = guard.overdue(self._now()) if guard is not None else None
         if guard is None or overdue is None:
             return True
-        state, reason = overdue
+        _, reason = overdue
         done = await self._make_safe(station, reason, CALL_TIMEOUT_S)
-        guard.end()
         try:
-            await self._remember(station, state)
+            await self._remember(station, guard.end())
         except ActuatorError as error:
             log.error("%s", error)
         return done
@@ -238,6 +244,7 @@ class Sampler:
 
     async def _open(self, station: Station) -> None:
         driver = station.driver
+        station.claimed = True
         if isinstance(driver, OutputDriver) and station.guard is not None:
             self._check_interlock(station)
             remembered = self._memory.recall(station.thing.name, station.thing.parameters)
@@ -248,7 +255,7 @@ class Sampler:
         station.is_open = True
 
     async def _close(self, station: Station) -> None:
-        station.is_open = False
+        station.is_open = station.claimed = False
         try:
             await self._call(station, station.driver.close, STOP_TIMEOUT_S)
         except DeviceError as error:
@@ -257,12 +264,14 @@ class Sampler:
     async def _make_safe(self, station: Station, reason: str, timeout: float) -> bool:
         """Write the safe state now. False when the part did not take it; it is then closed, to be claimed again."""
         driver, guard = station.driver, station.guard
-        if not isinstance(driver, OutputDriver) or guard is None or not station.is_open or not guard.policy.safe:
+        if not isinstance(driver, OutputDriver) or guard is None or not station.claimed or not guard.policy.safe:
             return True  # nothing is claimed, or nothing is to be done; what is claimed later is claimed safe
         safe = guard.policy.safe
         try:
             raw = await self._call(station, lambda: _write_and_read(driver, safe), timeout)
             station.thing.measured_at(raw, self._wall())
+            if different := _different(station.thing, safe):
+                raise BadData(different)
         except DeviceError as error:
             log.critical("%s: could NOT be driven to its safe state (%s): %s", station.thing.name, reason, error)
             self._failed(station, error)
@@ -317,6 +326,12 @@ def _as_read(thing: Thing, parameter: str, value: Value) -> Value:
     """`value` as its field would report it: a field may have fewer decimals than what was asked for."""
     spec = thing.specs.get(thing.parameters[parameter].read_back)
     return spec.value(value) if spec is not None and spec.type is ValueType.NUMERIC else value
+
+
+def _different(thing: Thing, values: Mapping[str, Value]) -> str:
+    """What was read back and is not as written, in words; empty when all is."""
+    read = {name: thing.values.get(thing.parameters[name].read_back) for name in values}
+    return ", ".join(f"{n} reads {read[n]}" for n, v in values.items() if read[n] != _as_read(thing, n, v))
 
 
 def _write_and_read(driver: OutputDriver, values: Mapping[str, Value]) -> Mapping[str, Any]:

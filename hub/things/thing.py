@@ -57,6 +57,8 @@ class Thing:
     def measured_at(self, raw: Mapping[str, Any], now: dt.datetime) -> None:
         """Take a driver's raw values. A value that its field cannot have is dropped and becomes the thing's trouble;
         the others are good. Names the driver did not declare are its bug and are refused with BadData."""
+        if not isinstance(raw, Mapping):
+            raise BadData(f"the driver reports {raw!r}, which is no values by name")
         good: dict[str, Value] = {}
         bad: list[str] = []
         for name, value in raw.items():

@@ -94,7 +94,8 @@ NASTY = (
     "", " ", "true", "TRUE", "2", "-1", "NaN", "INF", "1e999999999", "0E-999999999", "9" * 5000, "٣", "１",
     "2013-02-30T00:00:00", "0000-00-00T00:00:00", "9999-12-31T23:59:59+14:00", "0001-01-01T00:00:00-14:00",
     "0001-01-01T00:00:00", "9999-12-31T23:59:59.9999999", "2026-11-21T24:00:00Z", "P1Y", "PT" + "9" * 400 + "S",
-    "-P999999999D", "x" * 70_000, "{urn:x}y", "../../etc/passwd", "\ud7ff", "🦑", "<&>\"'", "%s%n", "urn:xmpp:iot:control",
+    "-P999999999D", "x" * 70_000, "{urn:x}y", "../../etc/passwd", "\ud7ff", "🦑", "<&>\"'", "%s%n",
+    "urn:xmpp:iot:control",
     "submit", "form", "hidden", "xdd session", "air", "Output", "all",
 )  # fmt: skip
 
@@ -109,7 +110,8 @@ def spoil(root: ET.Element, chance: random.Random) -> None:
         case 2 if victim.attrib:
             del victim.attrib[chance.choice(list(victim.attrib))]
         case 3:
-            victim.set(chance.choice(["name", "n", "id", "seqnr", "value", "v", "when", "all", "var"]), chance.choice(NASTY))
+            name = chance.choice(["name", "n", "id", "seqnr", "value", "v", "when", "all", "var"])
+            victim.set(name, chance.choice(NASTY))
         case 4:
             victim.tag = chance.choice(everyone).tag
         case 5:
@@ -117,7 +119,8 @@ def spoil(root: ET.Element, chance: random.Random) -> None:
         case 6:
             victim.text = chance.choice(NASTY)
         case 7:
-            victim.extend([ET.fromstring(ET.tostring(chance.choice(everyone))) for _ in range(chance.choice([1, 3, 50]))])
+            copies = range(chance.choice([1, 3, 50]))
+            victim.extend([ET.fromstring(ET.tostring(chance.choice(everyone))) for _ in copies])
         case _:
             victim.tag = victim.tag.rpartition("}")[2]  # no namespace at all
 

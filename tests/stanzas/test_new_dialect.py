@@ -153,7 +153,8 @@ def test_a_narrowed_command_is_told_in_the_words_of_the_old_dialect() -> None:
     codec = CONTROL["urn:xmpp:iot:control"]
     element = codec.encode_response((NodeRef("a", "s"),), ("Output",), narrowed=True)
     expected = ET.fromstring(
-        "<setResponse xmlns='urn:xmpp:iot:control'><node nodeId='a' sourceId='s'/><parameter name='Output'/></setResponse>"
+        "<setResponse xmlns='urn:xmpp:iot:control'><node nodeId='a' sourceId='s'/><parameter name='Output'/>"
+        "</setResponse>"
     )
     assert canonical(element) == canonical(expected)
 

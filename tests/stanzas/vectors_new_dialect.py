@@ -1,4 +1,4 @@
-"""Vectors of the new dialect, for sensor data and control. `NS` in the XML stands for each of its namespaces in turn."""
+"""Vectors of the new dialect, for sensor data and control. `NS` in the XML stands for each namespace in turn."""
 
 from __future__ import annotations
 
@@ -87,7 +87,8 @@ def _value(element: str, text: str, type_: ValueType, value: Value) -> Vector:
         extra, data_type = " t='Mode'", "Mode"
     escaped = text.replace("<", "&lt;")
     xml = in_air(f"<{element} n='f' m='true' ar='true' v='{escaped}'{extra}/>")
-    return Vector(f"a value of type {element}", "answer", xml, one(Field("f", value, type_, unit=unit, data_type=data_type)))
+    field = Field("f", value, type_, unit=unit, data_type=data_type)
+    return Vector(f"a value of type {element}", "answer", xml, one(field))
 
 
 _NUMBER = "<i n='f' m='true' ar='true' v='1'/>"
@@ -261,8 +262,8 @@ CONTROL_VECTORS: tuple[Vector, ...] = (
     ),
     Vector(
         "a submitted form", "command",
-        "<set xmlns='NS'><nd id='a'/><x xmlns='jabber:x:data' type='submit'><field var='Output'><value>10</value></field>"
-        "</x></set>",
+        "<set xmlns='NS'><nd id='a'/><x xmlns='jabber:x:data' type='submit'><field var='Output'><value>10</value>"
+        "</field></x></set>",
         command(Assignment("Output", "10", None), nodes=(NodeRef("a"),)),
     ),
     Vector("an answer lists what was set", "response", "<resp xmlns='NS'><nd id='a'/><p n='Output'/></resp>",

@@ -29,15 +29,16 @@ class Story:
 
 STORIES = (
     Story("a lease ends", policy(lease=10), (
-        (0, "open", OFF), (0, "up", None), (5, "due", None), (5, "command", ON), (5, "due", 15.0), (14.9, "quiet", None),
-        (15, "overdue", (OFF, LEASE)), (15, "end", None), (15, "due", None), (99, "quiet", None),
+        (0, "open", OFF), (0, "up", None), (5, "due", None), (5, "command", ON), (5, "due", 15.0),
+        (14.9, "quiet", None), (15, "overdue", (OFF, LEASE)), (15, "end", None), (15, "due", None), (99, "quiet", None),
     )),
     Story("a new command renews the lease", policy(lease=10), (
         (0, "open", OFF), (0, "up", None), (5, "command", ON), (12, "command", ON), (15, "quiet", None),
         (21.9, "quiet", None), (22, "overdue", (OFF, LEASE)),
     )),
     Story("a command to the safe state has no lease", policy(lease=10), (
-        (0, "open", OFF), (0, "up", None), (1, "command", ON), (2, "command", OFF), (2, "due", None), (99, "quiet", None),
+        (0, "open", OFF), (0, "up", None), (1, "command", ON), (2, "command", OFF), (2, "due", None),
+        (99, "quiet", None),
     )),
     Story("a boot state that is not the safe one has a lease too", policy(boot=ON, lease=10), (
         (3, "open", ON), (3, "up", None), (12.9, "quiet", None), (13, "overdue", (OFF, LEASE)),
@@ -47,8 +48,9 @@ STORIES = (
         (69.9, "quiet", None), (70, "overdue", (OFF, LINK)), (70, "end", None), (71, "quiet", None), (71, "due", None),
     )),
     Story("the link comes back in time", policy(link_timeout=60), (
-        (0, "open", OFF), (1, "up", None), (2, "command", ON), (10, "down", None), (69, "up", None), (70, "quiet", None),
-        (999, "quiet", None), (1000, "down", None), (1059, "quiet", None), (1060, "overdue", (OFF, LINK)),
+        (0, "open", OFF), (1, "up", None), (2, "command", ON), (10, "down", None), (69, "up", None),
+        (70, "quiet", None), (999, "quiet", None), (1000, "down", None), (1059, "quiet", None),
+        (1060, "overdue", (OFF, LINK)),
     )),
     Story("a link that goes twice is away since the first time", policy(link_timeout=60), (
         (0, "open", OFF), (1, "up", None), (2, "command", ON), (10, "down", None), (50, "down", None),

@@ -15,7 +15,7 @@ from hub.things.model import Assignment, Command, NodeRef
 from hub.things.thing import Description, Thing
 from hub.things.values import parse_text
 
-B, I, L, N, S, E = (ValueType.BOOLEAN, ValueType.INT, ValueType.LONG, ValueType.NUMERIC, ValueType.STRING,
+B, INT, L, N, S, E = (ValueType.BOOLEAN, ValueType.INT, ValueType.LONG, ValueType.NUMERIC, ValueType.STRING,
                     ValueType.ENUM)  # fmt: skip
 
 
@@ -23,12 +23,12 @@ def thing(name: str, *parameters: ParameterSpec) -> Thing:
     return Thing(Description(name, fields=(FieldSpec("value"),), parameters=parameters))
 
 
-LEVEL = ParameterSpec("level", I, "%", 0, 100)
+LEVEL = ParameterSpec("level", INT, "%", 0, 100)
 SWITCH = ParameterSpec("on")
-DIMMER = thing("dimmer", ParameterSpec("fade", I, "ms", 0, 4095), LEVEL, SWITCH)
+DIMMER = thing("dimmer", ParameterSpec("fade", INT, "ms", 0, 4095), LEVEL, SWITCH)
 LAMP = thing("lamp", SWITCH)
-HEATER = thing("heater", ParameterSpec("on"), ParameterSpec("level", I, "%", 10, 50), ParameterSpec("set", N, "°C", 5, 30),
-               ParameterSpec("mode", S, options=("eco", "full")))  # fmt: skip
+HEATER = thing("heater", ParameterSpec("on"), ParameterSpec("level", INT, "%", 10, 50),
+               ParameterSpec("set", N, "°C", 5, 30), ParameterSpec("mode", S, options=("eco", "full")))  # fmt: skip
 SENSOR = thing("sensor")
 ALL = {t.name: t for t in (SENSOR, DIMMER, LAMP, HEATER)}
 ONE = {t.name: t for t in (SENSOR, DIMMER)}
@@ -45,16 +45,17 @@ def planned(wanted: Command, things: dict[str, Thing]) -> dict[str, list[tuple[s
 
 GOOD: list[tuple[str, Command, dict[str, Thing], dict[str, list[tuple[str, Value]]]]] = [
     ("the only controllable thing need not be named", command(("on", True, B)), ONE, {"dimmer": [("on", True)]}),
-    ("the order of the caller is kept", command(("on", True, B), ("level", 5, I), ("fade", 1, I)), ONE,
+    ("the order of the caller is kept", command(("on", True, B), ("level", 5, INT), ("fade", 1, INT)), ONE,
      {"dimmer": [("on", True), ("level", 5), ("fade", 1)]}),
-    ("the limits are allowed", command(("level", 0, I), ("fade", 4095, I)), ONE,
+    ("the limits are allowed", command(("level", 0, INT), ("fade", 4095, INT)), ONE,
      {"dimmer": [("level", 0), ("fade", 4095)]}),
     ("several nodes, in the order named", command(("on", False, B), nodes=("lamp", "dimmer")), ALL,
      {"lamp": [("on", False)], "dimmer": [("on", False)]}),
     ("a node named twice is written once", command(("on", True, B), nodes=("lamp", "lamp")), ALL,
      {"lamp": [("on", True)]}),
     ("a form takes the types of the parameters",
-     command(("on", "1", None), ("level", "20", None), ("set", "21.50", None), ("mode", "eco", None), nodes=("heater",)),
+     command(("on", "1", None), ("level", "20", None), ("set", "21.50", None), ("mode", "eco", None),
+             nodes=("heater",)),
      ALL, {"heater": [("on", True), ("level", 20), ("set", Decimal("21.50")), ("mode", "eco")]}),
     ("a list can be set by a string", command(("mode", "full", S), nodes=("heater",)), ALL,
      {"heater": [("mode", "full")]}),
@@ -79,15 +80,16 @@ BAD: list[tuple[str, Command, dict[str, Thing], type[RequestError], set[str]]] =
     ("there is nothing at all", command(("on", True, B)), {}, NotFound, set()),
     ("it is not clear which thing is meant", command(("on", True, B)), ALL, BadRequest, set()),
     ("a node is unknown", command(("on", True, B), nodes=("lamp", "ghost")), ALL, NotFound, set()),
-    ("a parameter is unknown", command(("on", True, B), ("volume", 1, I), nodes=("lamp",)), ALL, NotFound, {"volume"}),
+    ("a parameter is unknown", command(("on", True, B), ("volume", 1, INT), nodes=("lamp",)), ALL, NotFound,
+     {"volume"}),
     ("a sensor has no parameter", command(("value", Decimal(1), N), nodes=("sensor",)), ALL, NotFound, {"value"}),
-    ("one of the nodes lacks it", command(("level", 20, I), nodes=("dimmer", "lamp")), ALL, NotFound, {"level"}),
-    ("below the range", command(("level", -1, I)), ONE, BadRequest, {"level"}),
-    ("above the range", command(("level", 101, I)), ONE, BadRequest, {"level"}),
-    ("out of the range of one node only", command(("level", 60, I), nodes=("dimmer", "heater")), ALL, BadRequest,
+    ("one of the nodes lacks it", command(("level", 20, INT), nodes=("dimmer", "lamp")), ALL, NotFound, {"level"}),
+    ("below the range", command(("level", -1, INT)), ONE, BadRequest, {"level"}),
+    ("above the range", command(("level", 101, INT)), ONE, BadRequest, {"level"}),
+    ("out of the range of one node only", command(("level", 60, INT), nodes=("dimmer", "heater")), ALL, BadRequest,
      {"level"}),
     ("a boolean for a whole number", command(("level", True, B)), ONE, BadRequest, {"level"}),
-    ("a whole number for a boolean", command(("on", 1, I)), ONE, BadRequest, {"on"}),
+    ("a whole number for a boolean", command(("on", 1, INT)), ONE, BadRequest, {"on"}),
     ("a long for an int", command(("level", 5, L)), ONE, BadRequest, {"level"}),
     ("a string for a number", command(("level", "5", S)), ONE, BadRequest, {"level"}),
     ("an enumeration for a number", command(("level", "5", E)), ONE, BadRequest, {"level"}),
@@ -98,9 +100,9 @@ BAD: list[tuple[str, Command, dict[str, Thing], type[RequestError], set[str]]] =
     ("a form beyond the range", command(("level", "101", None)), ONE, BadRequest, {"level"}),
     ("a form with a foreign field", command(("level", "1", None), ("captcha", "x", None)), ONE, NotFound, {"captcha"}),
     ("set twice", command(("on", True, B), ("on", False, B)), ONE, BadRequest, {"on"}),
-    ("every parameter that is wrong is named", command(("on", 1, I), ("level", 500, I), ("volume", 1, I)), ONE,
+    ("every parameter that is wrong is named", command(("on", 1, INT), ("level", 500, INT), ("volume", 1, INT)), ONE,
      BadRequest, {"on", "level", "volume"}),
-    ("too many parameters", command(*((f"p{n}", 1, I) for n in range(MAX_ASSIGNMENTS + 1))), ONE, BadRequest, set()),
+    ("too many parameters", command(*((f"p{n}", 1, INT) for n in range(MAX_ASSIGNMENTS + 1))), ONE, BadRequest, set()),
     ("too many nodes", command(("on", True, B), nodes=("lamp",) * (MAX_NODES + 1)), ALL, BadRequest, set()),
 ]  # fmt: skip
 
