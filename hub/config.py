@@ -11,6 +11,7 @@ Rules of this file
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import difflib
 import re
 import tomllib
@@ -298,10 +299,11 @@ def _state(
     state: dict[str, Value] = {}
     for name, value in written.items():
         try:
-            state[name] = specs[name].check(value)
+            duration = specs[name].type is ValueType.DURATION and isinstance(value, str)  # TOML has no such type
+            state[name] = specs[name].check(dt.timedelta(seconds=Duration.parse(value)) if duration else value)
         except KeyError:
             reader.fault(f"{path}.{name}", value, f"one of its parameters: {', '.join(specs)}")
-        except InvalidValue as error:
+        except ValueError as error:
             reader.fault(f"{path}.{name}", value, f"{specs[name].limits()} ({error})")
     return state
 

@@ -66,6 +66,7 @@ class Client(ClientXMPP):
     def attempt(self) -> None:
         """Begin one attempt. What becomes of it arrives as an event."""
         self.failure = ""
+        self.plugin["feature_mechanisms"].attempted_mechs = set()  # slixmpp keeps what failed in an earlier attempt
         host, port = self.account.server or (None, None)
         self.connect(host, port)
 
@@ -85,6 +86,9 @@ class Client(ClientXMPP):
     def connection_lost(self, exception: BaseException | None) -> None:
         if isinstance(exception, ssl.SSLError):
             self._tls_failed(exception)  # slixmpp says so only after it has said "disconnected"
+        elif self.plugin["feature_mechanisms"].attempted_mechs and not self.failure:
+            # The one way in which slixmpp gives up a mechanism and says nothing: SCRAM's proof of the server was wrong.
+            self.failure = "the server could not prove that it knows the password: it is not the one it claims to be"
         super().connection_lost(exception)
 
     def _bad_certificate(self, error: ssl.SSLError) -> None:

@@ -107,7 +107,8 @@ class Link:
             try:
                 await self._attempt()
             except LinkError as error:
-                self._say_failure(str(error))
+                if not self.stopped:  # an attempt that `stop` has ended did not fail
+                    self._say_failure(str(error))
             else:
                 self._backoff.reset()
                 await self._stay()

@@ -98,9 +98,9 @@ class SensorData:
         element = self._element("resp", answer.id)
         if not answer.done:
             element.set("more", "true")
-        items: list[Reading | Trouble] = sorted(
-            [*answer.troubles, *answer.readings], key=lambda item: item.node.node_id
-        )
+        items: list[Reading | Trouble] = [*answer.troubles, *answer.readings]
+        order = {item.node: place for place, item in reversed(list(enumerate(items)))}
+        items.sort(key=lambda item: order[item.node])  # what belongs to a node together, else as it came
         node: Element | None = None
         owner: NodeRef | None = None
         for item in items:

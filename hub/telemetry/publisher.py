@@ -24,7 +24,8 @@ from hub.things.thing import Thing
 
 log = logging.getLogger(__name__)
 
-IN_FLIGHT = 16  # publications sent before the first has to be confirmed
+IN_FLIGHT = 16  # publications sent before the first has to be confirmed, of as many things
+LOOK_AHEAD = 64  # entries of the backlog looked at for them
 RETRY_S = 5.0
 PUBLISH_TIMEOUT_S = 30.0
 
@@ -117,11 +118,25 @@ class Publisher:
             if self.dropped & (self.dropped - 1) == 0:  # said at 1, 2, 4, 8 …
                 log.warning("telemetry: the backlog is full (%d); %d readings lost so far", self._bound, self.dropped)
 
+    def _batch(self) -> list[Entry]:
+        """The oldest entry of each of several things: two of one thing could overtake each other by a retry, and the
+        older one would end as the last item."""
+        batch: dict[str, Entry] = {}
+        passed_over = []
+        for _ in range(min(LOOK_AHEAD, len(self._backlog))):
+            entry = self._backlog.popleft()
+            if entry.thing in batch or len(batch) == IN_FLIGHT:
+                passed_over.append(entry)
+            else:
+                batch[entry.thing] = entry
+        self._backlog.extendleft(reversed(passed_over))
+        return list(batch.values())
+
     async def run(self) -> None:
         while True:
             await self._work.wait()
             await self._up.wait()
-            batch = [self._backlog.popleft() for _ in range(min(IN_FLIGHT, len(self._backlog)))]
+            batch = self._batch()
             if not batch:
                 self._work.clear()
                 continue

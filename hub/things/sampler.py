@@ -203,6 +203,11 @@ class Sampler:
             answered = False
             self._failed(station, error)
             await self._close(station)
+        except Exception as error:  # a bug of ours must not end this thing's task: it would stop without a word
+            log.exception("%s: a bug in the hub", thing.name)
+            answered = False
+            self._failed(station, NotResponding(f"the hub has a bug: {error!r}"))
+            await self._close(station)
         if station.fresh is not None:
             station.fresh.set_result(None)
             station.fresh = None
@@ -298,7 +303,10 @@ class Sampler:
         for station in self.stations.values():
             if station.policy is not None and any(c.thing == thing.name for c in station.policy.requires):
                 self._check_interlock(station)
-        self._listener(thing)
+        try:
+            self._listener(thing)
+        except Exception:  # whoever looks on must not stop the sampling
+            log.exception("a listener failed on a reading of %s", thing.name)
 
     def _check_interlock(self, station: Station) -> None:
         if station.guard is None or station.policy is None or not station.policy.requires:
@@ -325,7 +333,12 @@ class Sampler:
 def _as_read(thing: Thing, parameter: str, value: Value) -> Value:
     """`value` as its field would report it: a field may have fewer decimals than what was asked for."""
     spec = thing.specs.get(thing.parameters[parameter].read_back)
-    return spec.value(value) if spec is not None and spec.type is ValueType.NUMERIC else value
+    if spec is None or spec.type is not ValueType.NUMERIC:
+        return value
+    try:
+        return spec.value(value)
+    except BadData:  # beyond what the field can show: then it cannot have been read back either
+        return value
 
 
 def _different(thing: Thing, values: Mapping[str, Value]) -> str:

@@ -1,0 +1,36 @@
+"""One Prosody for all tests that leave nothing behind on it; those that do, or that stop it, take one of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .world import World
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Shared: read-only use, no rosters, no telemetry looked at."""
+    with World(tmp_path_factory.mktemp("prosody")) as world:
+        yield world.populate("greenhouse", "owner", "reader", "stranger")
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[World]:
+    """A server for one test: it may be stopped, frozen and written to."""
+    with World(tmp_path / "prosody") as world:
+        yield world.populate("greenhouse", "owner", "stranger")
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes of this process reconnect at once."""
+    monkeypatch.setattr("hub.session.link.FIRST_WAIT_S", 0.05)
+    monkeypatch.setattr("hub.session.link.LAST_WAIT_S", 0.2)

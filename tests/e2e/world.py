@@ -1,0 +1,109 @@
+"""What the tests live in: a private Prosody with known accounts, configurations, and nodes that run in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from devices.fake import SimulatedBuses
+from hub import config
+from hub.config import Config
+from hub.demo.prosody import Prosody
+from hub.node import Node
+
+from .raw import TIMEOUT_S, RawClient
+
+HUB = "greenhouse@localhost/hub"
+
+
+class World(Prosody):
+    """A Prosody that remembers the passwords it gave, with lines of its configuration replaced by others."""
+
+    def __init__(self, folder: Path, replaced: Mapping[str, str] | None = None) -> None:
+        super().__init__(folder=folder)
+        self.passwords: dict[str, str] = {}
+        self._replaced = replaced or {}
+
+    def populate(self, *users: str) -> World:
+        for user in users:
+            self.passwords[user] = self.register(user)
+            (self.folder / f"{user}.password").write_text(self.passwords[user] + "\n")
+        return self
+
+    def client(self, user: str, resource: str = "raw") -> RawClient:
+        host, port = self.address.host, self.address.port
+        return RawClient(host, port, self.ca_file, f"{user}@localhost", self.passwords[user], resource)
+
+    def text(
+        self, things: str, state: Path, *, user: str = "greenhouse", port: int | None = None, xmpp: str = "",
+        read: str = '"owner@localhost", "reader@localhost"', control: str = '"owner@localhost"', telemetry: str = "",
+    ) -> str:  # fmt: skip
+        """A configuration file for `user` on this server. `xmpp` and `telemetry` are more lines of those tables."""
+        return f"""
+[xmpp]
+jid = "{user}@localhost"
+password_file = "{self.folder}/{user}.password"
+server = "127.0.0.1:{port or self.address.port}"
+ca_file = "{self.ca_file}"
+{xmpp}
+[access]
+read = [{read}]
+control = [{control}]
+[telemetry]
+{telemetry}
+[node]
+state_dir = "{state}"
+{things}
+"""
+
+    def config(self, things: str, state: Path, **more: Any) -> Config:
+        return config.parse(self.text(things, state, **more))
+
+    def kill(self) -> None:
+        """Dead at once, without a goodbye; also when it is frozen."""
+        process, self._process = self._process, None
+        assert process is not None
+        process.kill()
+        process.wait()
+
+    def _write_config(self) -> None:
+        super()._write_config()
+        text = self._config.read_text()
+        for old, new in self._replaced.items():
+            assert old in text, f"{old!r} is not in the configuration any more"
+            text = text.replace(old, new)
+        self._config.write_text(text)
+
+
+async def until(reached: Callable[[], Any], what: str, timeout: float = TIMEOUT_S) -> None:
+    """Wait for a condition; fails with `what` when it does not come true."""
+    deadline = time.monotonic() + timeout
+    while not reached():
+        assert time.monotonic() < deadline, f"not within {timeout:g} s: {what}"
+        await asyncio.sleep(0.01)
+
+
+async def online(node: Node) -> None:
+    await until(lambda: node.link is not None and node.link.up, "the node is online")
+
+
+@contextlib.asynccontextmanager
+async def running(config: Config, buses: SimulatedBuses | None = None, wait: bool = True) -> AsyncIterator[Node]:
+    """A node in this process; with `wait` it is online and every thing has been asked once."""
+    node = Node(config, buses or SimulatedBuses())
+    task = asyncio.create_task(node.run())
+    try:
+        if wait:
+            await until(lambda: task.done() or (node.link is not None and node.link.up), "the node is online")
+            await until(lambda: task.done() or all(t.measured or t.trouble for t in node.things.values()),
+                        "every thing has been read")  # fmt: skip
+            assert not task.done(), "the node has ended"
+        yield node
+    finally:
+        node.stop()
+        async with asyncio.timeout(TIMEOUT_S):
+            await task
