@@ -218,16 +218,19 @@ class Duration(float):
     """Seconds, written in configuration with units: `200ms`, `30s`, `5m`, `1h30m`, `7d`."""
 
     _UNITS: ClassVar[Mapping[str, float]] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-    PATTERN: ClassVar[str] = r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+"
+    PATTERN: ClassVar[str] = r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d))+"
+    LONGEST_S: ClassVar[float] = 10 * 365 * 86400.0
 
     @classmethod
     def parse(cls, text: str) -> Duration:
         """Raises ValueError when `text` is no duration with units."""
         if not re.fullmatch(cls.PATTERN, text):
             raise ValueError('a duration with its unit, like "200ms", "30s", "5m" or "1h30m"')
-        return cls(
-            sum(float(n) * cls._UNITS[unit] for n, unit in re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text))
-        )
+        parts = re.findall(r"([0-9.]+)(ms|s|m|h|d)", text)
+        seconds = sum(float(number) * cls._UNITS[unit] for number, unit in parts)
+        if seconds > cls.LONGEST_S:
+            raise ValueError("a duration of at most ten years")
+        return cls(seconds)
 
     def __str__(self) -> str:
         if self < 1:

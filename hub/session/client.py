@@ -13,6 +13,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element
 
 from slixmpp import ClientXMPP
 
@@ -20,6 +21,8 @@ from hub.errors import LinkError
 
 log = logging.getLogger(__name__)
 
+MANAGEMENT = "urn:xmpp:sm:3"
+ACK_REQUEST = f"{{{MANAGEMENT}}}r"
 SCRAM = {f"SCRAM-SHA-{size}{plus}" for size in (512, 256, 1) for plus in ("", "-PLUS")}
 
 
@@ -62,6 +65,15 @@ class Client(ClientXMPP):
         self.add_event_handler("failed_all_auth", self._refused)
         self.add_event_handler("connection_failed", self._unreachable)
         self.add_event_handler("stream_error", self._stream_error)
+
+    def _spawn_event(self, xml: Element) -> None:
+        """Answer a request for an acknowledgement at once: servers ask after every stanza (XEP-0198 section 4), and
+        the long way through stanza objects and matchers would be the dearest part of every exchange."""
+        management: Any = self.plugin.get("xep_0198", None)
+        if xml.tag == ACK_REQUEST and management is not None and management.enabled_in:
+            self.send_raw(f'<a xmlns="{MANAGEMENT}" h="{management.handled}"/>')
+        else:
+            super()._spawn_event(xml)
 
     def attempt(self) -> None:
         """Begin one attempt. What becomes of it arrives as an event."""

@@ -16,7 +16,7 @@ import logging
 import random
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 from xml.etree.ElementTree import Element
 
 from slixmpp.stanza import Iq, Message, Presence
@@ -34,6 +34,8 @@ PING_TIMEOUT_S = 15.0
 CLOSE_TIMEOUT_S = 2.0
 FIRST_WAIT_S, LAST_WAIT_S = 1.0, 60.0
 MAX_KEPT = 200
+SOFTWARE = "urn:xmpp-iot-hub"  # what XEP-0115 calls the node: whose features these are
+ACK_EVERY = 20  # stanzas; slixmpp's 5 cost a write each time, and what is lost in a cut is asked for after it
 
 STANZAS = {"iq": Iq, "message": Message, "presence": Presence}
 
@@ -78,6 +80,12 @@ class Link:
         self._last_failure = ""
         for plugin in ("xep_0030", "xep_0115", "xep_0198", "xep_0199"):
             client.register_plugin(plugin)
+        self._caps: Any = client.plugin["xep_0115"]
+        self._caps.caps_node = SOFTWARE
+        # As a filter, slixmpp's caps look at every stanza in a task of its own; only our presence is their business.
+        cast(Any, client).del_filter("out", self._caps._filter_add_caps)
+        sm: Any = client.plugin["xep_0198"]
+        sm.window = sm.window_counter = ACK_EVERY
         client.add_event_handler("session_start", self._session_started)
         client.add_event_handler("session_resumed", self._session_resumed)
         client.add_event_handler("disconnected", self._disconnected)
@@ -199,8 +207,8 @@ class Link:
         except Exception as error:  # an empty roster is no reason to stay away
             log.warning("the server gave no roster: %s", type(error).__name__)
         # slixmpp makes the XEP-0115 hash only when it is told to; without it presence goes out without caps.
-        await self.client.plugin["xep_0115"].update_caps(broadcast=False)
-        self.client.send_presence()
+        await self._caps.update_caps(broadcast=False)
+        self.client.send(await self._caps._filter_add_caps(self.client.make_presence()))
         self._came_up(fresh=True)
 
     def _session_resumed(self, _: object) -> None:

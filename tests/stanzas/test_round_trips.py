@@ -62,9 +62,10 @@ def test_an_answer_in_the_new_dialect(namespace: str, answer: Answer) -> None:
     (element,) = SENSOR_DATA[namespace].encode_answer(answer)
     found = SENSOR_DATA[namespace].decode_answer(through_xml(element))
     assert found is not None and (found.id, found.done) == (answer.id, answer.done)
-    by_node = {"key": lambda item: item.node.node_id}
-    assert list(found.readings) == sorted(map(as_new, answer.readings), **by_node)
-    assert list(found.troubles) == sorted(answer.troubles, **by_node)
+    # What belongs to a node stands together, the nodes in the order in which they first came.
+    places = list(dict.fromkeys(item.node for item in (*answer.troubles, *answer.readings)))
+    assert list(found.readings) == sorted(map(as_new, answer.readings), key=lambda item: places.index(item.node))
+    assert list(found.troubles) == sorted(answer.troubles, key=lambda item: places.index(item.node))
 
 
 @some.quick

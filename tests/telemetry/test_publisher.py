@@ -161,19 +161,34 @@ async def test_a_smaller_bound_takes_hold_at_once(desk: Desk) -> None:
     assert desk.publisher.waiting == 5 and desk.publisher.dropped == 15
 
 
+async def test_two_readings_of_a_thing_are_never_in_flight_together(desk: Desk) -> None:
+    desk.service.gate = asyncio.Event()
+    desk.up()
+    for n in range(5):
+        desk.take(n, "a")
+        desk.take(n + 100, "b")
+    await until(lambda: len(desk.service.tried) == 2)
+    await turns()
+    assert len(desk.service.tried) == 2
+    desk.service.gate.set()
+    await until(lambda: len(desk.values) == 10)
+    for thing, first in (("a", 0), ("b", 100)):
+        assert [value for name, _, value in desk.service.got if name == thing] == [first + n for n in range(5)]
+
+
 async def test_what_comes_back_unconfirmed_does_not_break_the_bound(desk: Desk) -> None:
-    desk.publisher.configure({"a": Pacer(30, {"n": 0})}, 10)
+    desk.publisher.configure({name: Pacer(30, {"n": 0}) for name in desk.things}, 10)
     desk.service.gate = asyncio.Event()
     desk.service.trouble = lambda: PeerSilent("nothing came back")
     desk.up()
-    for n in range(10):
-        desk.take(n)
-    await until(lambda: len(desk.service.tried) == 10)
+    desk.take(0, "a")
+    desk.take(1, "b")
+    await until(lambda: len(desk.service.tried) == 2)
     for n in range(10, 20):
         desk.take(n)
     desk.down()
     desk.service.gate.set()
-    await until(lambda: desk.publisher.dropped == 10)
+    await until(lambda: desk.publisher.dropped == 2)
     assert desk.publisher.waiting == 10
     desk.service.trouble = None
     desk.up()
