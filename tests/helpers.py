@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-PATIENCE_S = 10.0  # far more than anything here needs; reached only when a test fails
+PATIENCE_S = 20.0  # far more than anything here needs; reached only when a test fails
 
 
-async def until(condition: Callable[[], object], timeout: float = PATIENCE_S) -> None:
-    """Return as soon as `condition` holds. Fails the test when it does not hold within `timeout` seconds."""
+async def until(condition: Callable[[], object], what: str = "it", timeout: float = PATIENCE_S) -> None:
+    """Return as soon as `condition` holds. Fails the test with `what` when it does not within `timeout` seconds."""
     try:
         async with asyncio.timeout(timeout):
             while not condition():
                 await asyncio.sleep(0.002)
     except TimeoutError:
-        raise AssertionError(f"did not come to be within {timeout:g} s") from None
+        raise AssertionError(f"not within {timeout:g} s: {what}") from None
 
 
 async def turns(count: int = 20) -> None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hub.demo.prosody import end_with_parent
+from tests.helpers import until
 
 from .raw import TIMEOUT_S
-from .world import until
 
 ROOT = Path(__file__).parents[2]
 

@@ -19,9 +19,10 @@ from hub.services.peer import Peer
 from hub.session.client import Account, Client
 from hub.session.link import Link
 from hub.things.model import ReadoutRequest
+from tests.helpers import until
 
 from .fake_server import FakeServer
-from .world import World, running, until
+from .world import World, running
 
 THINGS = '[things.air]\ndriver = "simulated"\nfield = "temperature"\n'
 

@@ -10,11 +10,12 @@ import pytest
 
 from devices.base import NotResponding
 from hub.node import Node
+from tests.helpers import until
 
 from . import readings
 from .commands import NEW, OLD, TYPES, command, parameter_errors
 from .raw import RawClient, condition
-from .world import HUB, World, running, until
+from .world import HUB, World, running
 
 DIALECTS = (OLD, *NEW)
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from hub.node import Node
+from tests.helpers import until
 
 from . import readings
 from .commands import OLD, command
 from .proxy import Proxy
 from .raw import condition
 from .readings import nodes, read, request
-from .world import HUB, World, online, running, until
+from .world import HUB, World, online, running
 
 SENSORDATA = readings.OLD
 

@@ -14,9 +14,10 @@ from hub.demo.prosody import make_certificates
 from hub.node import Node, account_of
 from hub.session.client import Account, Client
 from hub.session.link import Link, LinkError
+from tests.helpers import until
 
 from .fake_server import FakeServer
-from .world import World, online, running, until
+from .world import World, online, running
 
 THINGS = '[things.air]\ndriver = "simulated"\ninterval = "50ms"\n'
 

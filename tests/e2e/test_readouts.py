@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from hub.node import Node
+from tests.helpers import until
 
 from . import readings
 from .raw import RawClient, condition
 from .readings import NEW, OLD, nodes, read, request, wanted
-from .world import HUB, World, running, until
+from .world import HUB, World, running
 
 DIALECTS = (OLD, *NEW)
 

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers import until
+
 from . import readings
 from .commands import OLD, command
 from .node_process import levels, node_process
 from .raw import RawClient, condition
-from .world import HUB, World, until
+from .world import HUB, World
 
 RELAYS = """
 [things.pump]

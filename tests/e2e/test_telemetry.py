@@ -15,11 +15,12 @@ import pytest
 from devices.base import NotResponding
 from devices.simulated import Simulated
 from hub.node import Node
+from tests.helpers import until
 
 from .proxy import Proxy
 from .raw import RawClient, condition
 from .readings import OLD
-from .world import World, running, until
+from .world import World, running
 
 PUBSUB = "http://jabber.org/protocol/pubsub"
 EVENT = f"{{{PUBSUB}#event}}"

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from hub.node import Node
+from tests.helpers import until
 
 from .commands import OLD as CONTROL
 from .commands import command
 from .raw import RawClient, condition, error_text
 from .readings import NEW, OLD, nodes, read, request
-from .world import HUB, World, online, running, until
+from .world import HUB, World, online, running
 
 THINGS = """
 [things.air]

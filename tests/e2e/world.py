@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from hub import config
 from hub.config import Config
 from hub.demo.prosody import Prosody
 from hub.node import Node
+from tests.helpers import until
 
 from .raw import TIMEOUT_S, RawClient
 
@@ -77,14 +77,6 @@ state_dir = "{state}"
             assert old in text, f"{old!r} is not in the configuration any more"
             text = text.replace(old, new)
         self._config.write_text(text)
-
-
-async def until(reached: Callable[[], Any], what: str, timeout: float = TIMEOUT_S) -> None:
-    """Wait for a condition; fails with `what` when it does not come true."""
-    deadline = time.monotonic() + timeout
-    while not reached():
-        assert time.monotonic() < deadline, f"not within {timeout:g} s: {what}"
-        await asyncio.sleep(0.01)
 
 
 async def online(node: Node) -> None:
