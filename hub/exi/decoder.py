@@ -1,0 +1,541 @@
+"""Bits in, events out: `BodyDecoder` reads one EXI body (section 6) under any grammar and any alignment.
+
+The decoder is a loop over single events. Before each it notes where it stands; if the input ends inside the event,
+reader and tables go back there, and `run` may be called again when more input has arrived. So a body can be cut
+anywhere, is read once, and needs no length in front.
+
+In the reordered alignments a block alternates between two phases: its structure, whose events are recorded, and its
+values, after which the recorded events go to the sink.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .bits import BitReader, bits_for
+from .blocks import BlockReader
+from .datatypes import Datatype, read_string, read_value
+from .errors import DecodeError, LimitError, TruncatedError
+from .events import (AT, AT_ANY, AT_NIL, AT_NS, AT_TYPE, AT_UNTYPED, CH, CH_ANY, CM_PI, DT, ED, EE, ER, NAMES, NS, SC,
+                     SE, SE_ANY, SE_NS)  # fmt: skip
+from .grammars import View
+from .lexical import WHITESPACE
+from .names import XSI_NIL, XSI_TYPE, XSI_URI, NameSpace, QName, is_name
+from .native import i64
+from .options import Options
+from .sinks import Sink
+from .states import BUILTIN_TAG, FRAGMENT_CONTENT, Production, State
+from .tables import Tables
+
+NIL_VALUES: Final = ("true", "1", "false", "0")
+
+
+class Outer:
+    """What a decoder returns to after a self-contained element."""
+
+    def __init__(self, depth: int, tables: Tables, stack: list[State], qnames: list[QName]) -> None:
+        self.depth: i64 = depth
+        self.tables = tables
+        self.stack = stack
+        self.qnames = qnames
+
+
+class BodyDecoder:
+    """Reads the events of one body."""
+
+    def __init__(self, view: View, options: Options, tables: Tables, reader: BitReader, sink: Sink) -> None:
+        self.view = view
+        self.options = options
+        self.tables = tables
+        self.journal = tables.journal
+        self.reader = reader
+        self.sink = sink
+        self.prefixes = "prefixes" in options.preserve
+        limits = options.limits
+        self.max_depth: i64 = limits.depth
+        self.max_attributes: i64 = limits.attributes
+        self.max_elements: i64 = limits.elements
+        self.max_size: i64 = limits.decoded_size
+        self.list_items: i64 = limits.list_items
+        self.size_floor: i64 = min(limits.expansion_floor, limits.decoded_size)
+        self.profile = view.grammars.schema_informed and (
+            options.max_builtin_element_grammars is not None or options.max_builtin_productions is not None
+        )
+        self.state = tables.root(options.fragment)
+        self.qname: QName | None = None
+        self.stack: list[State] = []
+        self.qnames: list[QName] = []
+        self.outer: list[Outer] = []
+        self.attribute_count: i64 = 0
+        self.elements: i64 = 0
+        self.size: i64 = 0  # characters given to the sink
+        self.repeated = ""  # the self-contained element whose SE the fragment must repeat first
+        self.ended = False  # ED has been read
+        self.block: BlockReader | None = None
+        if options.is_reordered:
+            self.block = BlockReader(self, sink)
+
+    def run(self) -> None:
+        """Read to the end of the body; `TruncatedError` if the input ends first, then call again with more."""
+        if self.block is not None:
+            self.block.run()
+            return
+        while not self.ended:
+            self.event()
+        if self.size > self.size_floor:
+            self.check_size()
+
+    def event(self) -> None:
+        """One event, or none at all."""
+        mark = self.reader.pos
+        self.journal.notes.clear()
+        try:
+            self.read_event()
+        except TruncatedError:
+            self.journal.rollback()
+            self.reader.pos = mark
+            raise
+
+    def read_event(self) -> None:
+        """The event code, then what belongs to the event."""
+        state = self.state
+        width = state.width
+        code: i64 = 0
+        if width:
+            code = self.reader.bits(width)
+        if code < state.count:
+            production = state.productions[state.count - 1 - code if state.builtin else code]
+            event = production.event
+            if event == AT:
+                self.declared_attribute(production)
+            elif event == EE:
+                self.end_element()
+            elif event == SE:
+                self.declared_element(production)
+            elif event == CH or event == CH_ANY:
+                self.declared_text(production)
+            elif event == SE_ANY or event == SE_NS:
+                self.wildcard_element(production)
+            elif event == ED:
+                self.end_document()
+            else:
+                self.wildcard_attribute(production)
+            return
+        if code > state.count or not state.second:
+            raise self.unexpected(f"the event code {code}")
+        code = self.reader.bits(state.second_width)
+        if code >= len(state.second):
+            raise self.unexpected(f"the event code {state.count}.{code}")
+        self.undeclared(state.second[code])
+
+    def unexpected(self, what: str) -> DecodeError:
+        """The error for something no production of the state describes."""
+        state = self.state
+        expected = [NAMES[production.event] for production in state.productions[:8]]
+        expected += [NAMES[event] for event in state.second]
+        return DecodeError(f"found {what}, expected one of {', '.join(expected)}", self.reader.pos)
+
+    def check_size(self) -> None:
+        """Refuse what grows far beyond its input, by table hits or otherwise."""
+        limits = self.options.limits
+        read = self.reader.pos >> 3
+        if self.block is not None:
+            read = self.block.bytes_read()
+        if self.size > self.max_size or self.size > (read + 1) * limits.expansion_ratio:
+            raise LimitError(f"{read} bytes become more than {self.size} characters", self.reader.pos)
+
+    # --- names -------------------------------------------------------------------------------------------------
+
+    def read_uri(self) -> NameSpace:
+        """A URI as hit or miss (7.3.1)."""
+        reader = self.reader
+        names = self.tables.names
+        start = reader.pos
+        index = reader.bits(bits_for(len(names.spaces) + 1))
+        if index == 0:
+            uri = reader.string()
+            known = names.space(uri)
+            self.tables.check(start)
+            return known if known is not None else names.add_uri(uri, self.journal)
+        if index > len(names.spaces):
+            raise DecodeError(f"expected a URI identifier, {index} is not assigned", start)
+        return names.spaces[index - 1]
+
+    def read_local(self, space: NameSpace) -> QName:
+        """A local name as hit or miss (7.3.1)."""
+        reader = self.reader
+        start = reader.pos
+        length = reader.unsigned()
+        if length == 0:
+            index = reader.bits(bits_for(len(space.names)))
+            if index >= len(space.names):
+                raise DecodeError(f"expected a local name identifier, {index} is not assigned", start)
+            return space.names[index]
+        local = reader.characters(length - 1)
+        if not is_name(local):
+            raise DecodeError(f"expected a name, found {local[:40]!r}", start)
+        self.tables.check(start)
+        known = space.by_local.get(local)
+        return known if known is not None else self.tables.names.add_local(space, local, self.journal)
+
+    def read_prefix(self, qname: QName) -> str:
+        """The prefix of a qualified name, if prefixes are preserved."""
+        if not self.prefixes:
+            return ""
+        prefixes = self.tables.names.spaces[qname.uri_id].prefixes
+        if len(prefixes) < 2:
+            return prefixes[0] if prefixes else ""
+        index = self.reader.bits(bits_for(len(prefixes)))
+        if index >= len(prefixes):
+            raise DecodeError(f"expected a prefix identifier, {index} is not assigned", self.reader.pos)
+        return prefixes[index]
+
+    # --- elements ----------------------------------------------------------------------------------------------
+
+    def declared_element(self, production: Production) -> None:
+        """SE(qname)."""
+        qname = production.qname
+        assert qname is not None
+        view = self.view
+        following = production.next if production.next is not None else view.next_state(production)
+        child = production.child if production.child is not None else view.child_state(production)
+        self.enter(qname, following, child)
+
+    def wildcard_element(self, production: Production) -> None:
+        """SE(*) or SE(uri:*)."""
+        space = production.space
+        if space is None:
+            space = self.read_uri()
+        else:
+            space = self.tables.names.spaces[space.uri_id]
+        qname = self.read_local(space)
+        self.element(qname, self.view.next_state(production))
+
+    def element(self, qname: QName, following: State) -> None:
+        """An element whose parent did not declare it."""
+        state = self.state
+        child = self.tables.element_state(qname)
+        prefix = self.read_prefix(qname)
+        if state.builtin and self.may_learn(state):
+            production = Production(SE, 0)
+            production.qname = qname
+            production.next = following
+            production.child = child
+            state.learn(production, self.journal)
+            if state.kind != FRAGMENT_CONTENT:
+                self.tables.learned += 1
+        self.begin(qname, prefix, following, child)
+
+    def enter(self, qname: QName, following: State, child: State) -> None:
+        """Open a declared element."""
+        self.begin(qname, self.read_prefix(qname) if self.prefixes else "", following, child)
+
+    def begin(self, qname: QName, prefix: str, following: State, child: State) -> None:
+        """Open an element; everything about it has been read."""
+        if len(self.stack) >= self.max_depth:
+            raise LimitError(f"more than {self.max_depth} levels", self.reader.pos)
+        self.elements += 1
+        if self.elements > self.max_elements:
+            raise LimitError(f"more than {self.max_elements} elements", self.reader.pos)
+        self.size += len(qname.tag)
+        if self.size > self.size_floor:
+            self.check_size()
+        if self.qname is not None:
+            self.qnames.append(self.qname)
+        self.stack.append(following)
+        self.qname = qname
+        self.state = child
+        self.attribute_count = 0
+        if self.outer and len(self.stack) == self.outer[len(self.outer) - 1].depth + 1:
+            if self.repeated != qname.tag:
+                raise DecodeError(f"found SE({qname.tag}), expected SE({self.repeated}) or ED", self.reader.pos)
+            self.repeated = ""
+        else:
+            self.sink.start(qname, prefix)
+
+    def end_element(self) -> None:
+        """EE."""
+        self.sink.end()
+        self.leave()
+
+    def leave(self) -> None:
+        """Go on in the parent."""
+        self.state = self.stack.pop()
+        self.qname = self.qnames.pop() if self.qnames else None
+
+    def end_document(self) -> None:
+        """ED: of the body, or of a self-contained element."""
+        if not self.outer:
+            self.ended = True
+            return
+        if self.repeated:
+            raise DecodeError(f"found ED, expected SE({self.repeated})", self.reader.pos)
+        if (self.reader.pos + 7) & ~7 > self.reader.end:
+            raise self.reader.truncated("padding")
+        self.reader.align()
+        saved = self.outer.pop()
+        self.tables = saved.tables
+        self.stack = saved.stack
+        self.qnames = saved.qnames
+        self.leave()
+
+    def self_contained(self) -> None:
+        """SC: a fragment with tables of its own, which repeats the element's SE."""
+        if (self.reader.pos + 7) & ~7 > self.reader.end:
+            raise self.reader.truncated("padding")
+        self.reader.align()
+        if len(self.outer) + len(self.stack) >= self.max_depth:
+            raise LimitError(f"more than {self.max_depth} levels", self.reader.pos)
+        qname = self.qname
+        self.outer.append(Outer(len(self.stack), self.tables, self.stack, self.qnames))
+        self.tables = Tables(self.view, self.options)
+        self.tables.journal = self.journal
+        self.state = self.tables.root(True)
+        # The fragment's own elements count from here, but depth goes on.
+        self.stack = self.stack.copy()
+        self.qnames = []
+        self.qname = None
+        assert qname is not None
+        self.repeated = qname.tag
+
+    # --- attributes --------------------------------------------------------------------------------------------
+
+    def count_attribute(self) -> None:
+        """Refuse more attributes than the limit."""
+        self.attribute_count += 1
+        if self.attribute_count > self.max_attributes:
+            raise LimitError(f"more than {self.max_attributes} attributes", self.reader.pos)
+
+    def declared_attribute(self, production: Production) -> None:
+        """AT(qname) with a value of its type; in built-in grammars also a learned xsi:type."""
+        qname = production.qname
+        assert qname is not None
+        following = production.next if production.next is not None else self.view.next_state(production)
+        if self.state.kind == BUILTIN_TAG and qname.tag == XSI_TYPE:
+            self.type_value()
+            return
+        datatype = production.datatype
+        if datatype is None:
+            datatype = self.view.untyped
+        prefix = self.read_prefix(qname) if self.prefixes else ""
+        self.attribute_value(datatype, qname, prefix)
+        self.state = following
+
+    def wildcard_attribute(self, production: Production) -> None:
+        """AT(*) or AT(uri:*)."""
+        space = production.space
+        space = self.read_uri() if space is None else self.tables.names.spaces[space.uri_id]
+        self.named_attribute(self.read_local(space))
+
+    def named_attribute(self, qname: QName) -> None:
+        """An attribute that a wildcard or an undeclared AT(*) let in; the state stays, but for xsi attributes."""
+        state = self.state
+        if qname.tag == XSI_TYPE:
+            if state.builtin:
+                self.learn_attribute(state, qname)
+            self.type_value()
+            return
+        if qname.tag == XSI_NIL and not state.builtin:
+            self.nil_value()
+            return
+        datatype = self.view.untyped
+        if qname.attribute_type >= 0 and not state.builtin:
+            datatype = self.view.datatype(int(qname.attribute_type))
+        prefix = self.read_prefix(qname)
+        if self.state.builtin:
+            self.learn_attribute(state, qname)
+        self.attribute_value(datatype, qname, prefix)
+
+    def learn_attribute(self, state: State, qname: QName) -> None:
+        """Remember AT(qname) in a built-in grammar (8.4.3)."""
+        if qname.tag in state.attributes or not self.may_learn(state):
+            return
+        production = Production(AT, 0)
+        production.qname = qname
+        production.datatype = self.view.untyped
+        production.next = state
+        state.learn(production, self.journal)
+        self.tables.learned += 1
+
+    def attribute_value(self, datatype: Datatype, qname: QName, prefix: str) -> None:
+        """The value, and the finished attribute."""
+        self.count_attribute()
+        if self.block is not None:
+            self.block.attribute(datatype, qname, prefix)
+            return
+        tables = self.tables
+        value = read_value(self.reader, tables.values, datatype, qname, self.journal, self.list_items)
+        self.give(len(qname.tag) + len(value))
+        self.sink.attribute(qname, value, prefix)
+
+    def give(self, characters: i64) -> None:
+        """Count what goes to the sink."""
+        self.size += characters
+        if self.size > self.size_floor:
+            self.check_size()
+            self.tables.check(self.reader.pos)
+
+    def type_value(self) -> None:
+        """The value of xsi:type, and the switch to the type's grammar (8.5.4.4)."""
+        self.count_attribute()
+        names = self.tables.names
+        xsi = names.find(XSI_TYPE)
+        assert xsi is not None
+        prefix = self.read_prefix(xsi)
+        if self.view.lexical:
+            partition = self.tables.values.partition(xsi)
+            text = read_string(self.reader, self.tables.values, self.view.untyped, partition, self.journal)
+            self.give(len(text))
+            self.sink.attribute(xsi, text, prefix)
+            qname = self.resolve(text)
+        else:
+            qname = self.read_local(self.read_uri())
+            value_prefix = self.read_prefix(qname)
+            self.give(len(qname.tag))
+            self.sink.type_attribute(qname, prefix, value_prefix)
+        if qname is not None and qname.type_state >= 0:
+            self.state = self.view.state(int(qname.type_state))
+
+    def resolve(self, text: str) -> QName | None:
+        """The type that a lexical xsi:type value names, by the prefixes in scope."""
+        prefix, colon, local = text.strip(WHITESPACE).rpartition(":")
+        uri = self.sink.namespace_of(prefix if colon else "")
+        return self.tables.names.find(f"{{{uri}}}{local}" if uri else local)
+
+    def nil_value(self) -> None:
+        """The value of xsi:nil, and the switch to the empty content (8.5.4.4)."""
+        self.count_attribute()
+        qname = self.tables.names.find(XSI_NIL)
+        assert qname is not None
+        prefix = self.read_prefix(qname)
+        state = self.state
+        value = read_value(self.reader, self.tables.values, self.view.boolean, qname, self.journal, self.list_items)
+        nil = value.strip(WHITESPACE)
+        if nil not in NIL_VALUES:
+            raise DecodeError(f"expected a boolean for xsi:nil, found {value[:40]!r}", self.reader.pos)
+        if nil in ("true", "1") and state.empty_id >= 0:
+            self.state = self.view.state(int(state.empty_id))
+        self.sink.attribute(qname, value, prefix)
+
+    def untyped_attribute(self) -> None:
+        """AT with a value that is none of its type (8.5.4.4.1): the third part says which attribute."""
+        state = self.state
+        code = self.reader.bits(state.attribute_width)
+        if code > state.attribute_count:
+            raise self.unexpected(f"an untyped attribute with code {code}")
+        following = state
+        if code < state.attribute_count:
+            production = state.productions[code]
+            qname = production.qname
+            assert qname is not None
+            following = production.next if production.next is not None else self.view.next_state(production)
+        else:
+            qname = self.read_local(self.read_uri())
+        prefix = self.read_prefix(qname)
+        self.attribute_value(self.view.untyped, qname, prefix)
+        self.state = following
+
+    def namespace(self) -> None:
+        """NS."""
+        self.count_attribute()
+        reader = self.reader
+        space = self.read_uri()
+        index = reader.bits(bits_for(len(space.prefixes) + 1))
+        if index > len(space.prefixes):
+            raise DecodeError(f"expected a prefix identifier, {index} is not assigned", reader.pos)
+        prefix = reader.string() if index == 0 else space.prefixes[index - 1]
+        if prefix and not is_name(prefix):
+            raise DecodeError(f"expected a prefix, found {prefix[:40]!r}", reader.pos)
+        of_element = reader.bits(1) == 1
+        if prefix not in space.prefixes:
+            self.tables.check(reader.pos)
+            self.tables.names.add_prefix(space, prefix, self.journal)
+        self.give(len(prefix) + len(space.uri))
+        self.sink.namespace(prefix, space.uri, of_element)
+
+    # --- content -----------------------------------------------------------------------------------------------
+
+    def declared_text(self, production: Production) -> None:
+        """CH with a value of its type, or untyped where content is mixed."""
+        datatype = production.datatype
+        following = production.next if production.next is not None else self.view.next_state(production)
+        self.text_value(self.view.untyped if datatype is None else datatype)
+        self.state = following
+
+    def text_value(self, datatype: Datatype) -> None:
+        """The value, and the finished CH."""
+        qname = self.qname
+        assert qname is not None
+        if self.block is not None:
+            self.block.text(datatype, qname)
+            return
+        value = read_value(self.reader, self.tables.values, datatype, qname, self.journal, self.list_items)
+        self.give(len(value))
+        self.sink.text(value)
+
+    def undeclared(self, event: i64) -> None:
+        """An event whose code has two or three parts."""
+        state = self.state
+        if event == EE:
+            if state.builtin and self.may_learn(state) and state.end is None:
+                state.learn(Production(EE, 0), self.journal)
+                self.tables.learned += 1
+            self.end_element()
+        elif event == AT_TYPE:
+            self.type_value()
+        elif event == AT_NIL:
+            self.nil_value()
+        elif event == AT_ANY:
+            self.named_attribute(self.read_local(self.read_uri()))
+        elif event == AT_UNTYPED:
+            self.untyped_attribute()
+        elif event == NS:
+            self.namespace()
+        elif event == SC:
+            self.self_contained()
+        elif event == SE_ANY:
+            qname = self.read_local(self.read_uri())
+            self.element(qname, self.view.content_state(state))
+        elif event == CH_ANY:
+            if state.builtin and self.may_learn(state) and state.characters is None:
+                production = Production(CH_ANY, 0)
+                production.next = state.content
+                state.learn(production, self.journal)
+                self.tables.learned += 1
+            self.text_value(self.view.untyped)
+            self.state = self.view.content_state(state)
+        else:
+            self.extra(event)
+
+    def extra(self, event: i64) -> None:
+        """What only fidelity options carry: DT, ER, CM, PI."""
+        reader = self.reader
+        if event == DT:
+            parts = [reader.string(), reader.string(), reader.string(), reader.string()]
+            self.give(sum([len(part) for part in parts]))
+            self.sink.doctype(parts[0], parts[1], parts[2], parts[3])
+            return
+        if event == ER:
+            name = reader.string()
+            self.give(len(name))
+            self.sink.entity(name)
+        else:
+            assert event == CM_PI
+            preserve = self.options.preserve
+            both = "comments" in preserve and "pis" in preserve
+            instruction = reader.bits(1) == 1 if both else "pis" in preserve
+            text = reader.string()
+            self.give(len(text))
+            if instruction:
+                self.sink.instruction(text, reader.string())
+            else:
+                self.sink.comment(text)
+        if self.qname is not None:
+            self.state = self.view.content_state(self.state)
+
+    def may_learn(self, state: State) -> bool:
+        """Whether a built-in grammar may still take a production (EXI Profile 2.2)."""
+        if not self.profile or state.kind == FRAGMENT_CONTENT:
+            return True
+        most = self.options.max_builtin_productions
+        return most is None or self.tables.learned < most

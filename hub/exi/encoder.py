@@ -1,0 +1,635 @@
+"""Events in, bits out: `BodyEncoder` writes one EXI body (section 6) under any grammar and any alignment.
+
+The caller tells the events of one document in order; the encoder picks, for each, the production with the shortest
+event code that can carry it: a declared one, a wildcard, then what second and third parts offer (8.5.4.4). What no
+production carries raises `EncodeError`.
+
+A typed value is written speculatively: code first, then the value; if the text turns out to be no value of the type,
+the writer rewinds and the untyped production is taken. In the reordered alignments the structure goes straight to
+the writer and values wait in `channels` until their block is full.
+"""
+
+from __future__ import annotations
+
+from .bits import BitWriter, bits_for
+from .channels import BlockWriter
+from .datatypes import COLLAPSE, PRESERVE, STRING, Datatype, write_string, write_value
+from .errors import EncodeError
+from .events import (AT, AT_ANY, AT_NIL, AT_TYPE, AT_UNTYPED, CH, CH_ANY, CM_PI, DT, EE, ER, NS, SC, SE,
+                     SE_ANY)  # fmt: skip
+from .grammars import View
+from .lexical import WHITESPACE
+from .names import XSD_URI, XSI_NIL, XSI_TYPE, XSI_URI, NameSpace, QName, split_clark
+from .native import i64
+from .options import BIT_PACKED, Options
+from .states import BUILTIN_TAG, FIRST_TAG, FRAGMENT_CONTENT, Production, State
+from .tables import Tables
+
+XSI_SCHEMA_HINTS = (f"{{{XSI_URI}}}schemaLocation", f"{{{XSI_URI}}}noNamespaceSchemaLocation")
+
+
+class BodyEncoder:
+    """Writes the events of one body."""
+
+    def __init__(self, view: View, options: Options, tables: Tables, writer: BitWriter) -> None:
+        self.view = view
+        self.options = options
+        self.tables = tables
+        self.journal = tables.journal
+        self.writer = writer
+        self.strict = view.strict
+        self.prefixes = "prefixes" in options.preserve
+        self.local_hits = options.local_value_partitions
+        self.block: BlockWriter | None = None
+        if options.is_reordered:
+            self.block = BlockWriter(options, writer)
+        self.max_depth: i64 = options.limits.depth
+        self.profile = view.grammars.schema_informed and (
+            options.max_builtin_element_grammars is not None or options.max_builtin_productions is not None
+        )
+        self.self_contained = frozenset(options.self_contained)
+        self.state = tables.root(options.fragment)
+        self.qname: QName | None = None
+        self.stack: list[State] = []
+        self.qnames: list[QName | None] = []
+        self.open_tag = False  # nothing but the start tag's own events so far in this element
+        self.keep_space: list[bool] = [view.lexical]
+        self.outer: list[Saved] = []
+
+    # --- codes -------------------------------------------------------------------------------------------------
+
+    def first(self, production: Production) -> None:
+        """The event code of one part."""
+        state = self.state
+        code = production.code
+        if state.builtin:
+            code = state.count - 1 - code
+        if state.width:
+            self.writer.bits(code, state.width)
+
+    def second(self, event: i64, what: str) -> None:
+        """An event code of two parts; refuses if the options leave no such event here."""
+        state = self.state
+        code = state.second_code[event]
+        if code < 0:
+            raise EncodeError(f"{what} cannot be carried here{self.where()}")
+        self.writer.bits(state.count, state.width)
+        self.writer.bits(code, state.second_width)
+
+    def where(self) -> str:
+        """For messages: the path of open elements and the mode."""
+        names = [qname.tag for qname in self.qnames if qname is not None]
+        if self.qname is not None:
+            names.append(self.qname.tag)
+        mode = " (strict)" if self.strict else ""
+        return f" in {'/'.join(names) or 'the document'}{mode}"
+
+    # --- names -------------------------------------------------------------------------------------------------
+
+    def write_uri(self, uri: str) -> NameSpace:
+        """A URI as hit or miss (7.3.1)."""
+        names = self.tables.names
+        space = names.space(uri)
+        width = bits_for(len(names.spaces) + 1)
+        if space is None:
+            self.writer.bits(0, width)
+            self.writer.string(uri)
+            return names.add_uri(uri, self.journal)
+        self.writer.bits(space.uri_id + 1, width)
+        return space
+
+    def write_local(self, space: NameSpace, local: str) -> QName:
+        """A local name as hit or miss (7.3.1)."""
+        qname = space.by_local.get(local)
+        if qname is None:
+            self.writer.unsigned(len(local) + 1)
+            self.writer.characters(local)
+            return self.tables.names.add_local(space, local, self.journal)
+        self.writer.unsigned(0)
+        self.writer.bits(qname.local_id, bits_for(len(space.names)))
+        return qname
+
+    def write_qname(self, tag: str) -> QName:
+        """A qualified name (7.1.7), without its prefix."""
+        uri, local = split_clark(tag)
+        return self.write_local(self.write_uri(uri), local)
+
+    def write_prefix(self, uri: str, prefix: str) -> None:
+        """The prefix of a qualified name, if prefixes are preserved and there is a choice."""
+        space = self.tables.names.space(uri)
+        if space is None or len(space.prefixes) < 2:
+            return
+        index = space.prefixes.index(prefix) if prefix in space.prefixes else 0
+        self.writer.bits(index, bits_for(len(space.prefixes)))
+
+    # --- elements ----------------------------------------------------------------------------------------------
+
+    def start_element(self, tag: str, prefix: str = "") -> None:
+        """SE; the attributes must follow before anything else."""
+        state = self.state
+        production = state.elements.get(tag)
+        view = self.view
+        if production is not None:
+            self.first(production)
+            qname = production.qname
+            assert qname is not None
+            following = production.next if production.next is not None else view.next_state(production)
+            child = production.child if production.child is not None else view.child_state(production)
+        else:
+            qname, following = self.start_undeclared(tag)
+            child = self.tables.element_state(qname)
+            if state.builtin:
+                self.learn_element(state, qname, following, child)
+        if self.prefixes:
+            self.write_prefix(qname.uri, prefix)
+        if len(self.stack) >= self.max_depth:
+            raise EncodeError(f"more than {self.max_depth} levels{self.where()}")
+        self.stack.append(following)
+        self.qnames.append(self.qname)
+        self.keep_space.append(self.keep_space[len(self.keep_space) - 1])
+        self.qname = qname
+        self.state = child
+        self.open_tag = True
+
+    def start_undeclared(self, tag: str) -> tuple[QName, State]:
+        """SE(uri:*), SE(*) or an undeclared SE(*)."""
+        state = self.state
+        if state.element_spaces:
+            uri, local = split_clark(tag)
+            production = state.element_spaces.get(uri)
+            if production is not None:
+                self.first(production)
+                space = self.tables.names.space(uri)
+                assert space is not None
+                return self.write_local(space, local), self.view.next_state(production)
+        if state.any_element is None and self.profile:
+            self.restrain()
+            state = self.state
+        production = state.any_element
+        if production is not None:
+            self.first(production)
+            following = self.view.next_state(production)
+        else:
+            self.second(SE_ANY, f"the element {tag}")
+            following = self.view.content_state(state)
+        return self.write_qname(tag), following
+
+    def learn_element(self, state: State, qname: QName, following: State, child: State) -> None:
+        """Remember SE(qname) in a built-in grammar (8.4.3)."""
+        if self.profile and not self.may_learn(state):
+            return
+        production = Production(SE, 0)
+        production.qname = qname
+        production.next = following
+        production.child = child
+        state.learn(production, self.journal)
+        if state.kind != FRAGMENT_CONTENT:
+            self.tables.learned += 1
+
+    def end_element(self) -> None:
+        """EE."""
+        state = self.state
+        production = state.end
+        if production is not None:
+            self.first(production)
+        elif state.second_code[EE] >= 0:
+            if self.profile:
+                self.restrain()
+            self.end_undeclared()
+        else:
+            # Strict: content that is empty although characters are due can still be carried as an empty value.
+            if not self.write_declared_text(""):
+                raise EncodeError(f"the end of the element cannot be carried here{self.where()}")
+            production = self.state.end
+            assert production is not None
+            self.first(production)
+        self.leave()
+
+    def end_undeclared(self) -> None:
+        """EE with a code of two parts, or the code that the EXI Profile's xsi:type made room for."""
+        state = self.state
+        if state.end is not None:
+            self.first(state.end)
+            return
+        self.second(EE, "the end of the element")
+        if state.builtin and (not self.profile or self.may_learn(state)):
+            state.learn(Production(EE, 0), self.journal)
+            self.tables.learned += 1
+
+    def leave(self) -> None:
+        """Go on in the parent."""
+        self.state = self.stack.pop()
+        self.qname = self.qnames.pop()
+        self.keep_space.pop()
+        self.open_tag = False
+        if self.outer and self.outer[len(self.outer) - 1].depth == len(self.stack):
+            self.end_self_contained()
+
+    def end_document(self) -> None:
+        """ED, and the values of the last block."""
+        production = self.state.end
+        if production is None:
+            raise EncodeError("the document has no root element")
+        self.first(production)
+        if self.block is not None:
+            self.block.finish(self)
+
+    # --- attributes --------------------------------------------------------------------------------------------
+
+    def attributes(self, items: list[tuple[str, str]], prefixes: dict[str, str] | None = None) -> None:
+        """All AT events of one element as (name, value); they are put in the order the grammar wants."""
+        if len(items) > 1 and not self.state.builtin:
+            items = sorted(items, key=attribute_order)
+        elif len(items) > 1:
+            items = sorted(items, key=xsi_first)
+        for tag, value in items:
+            self.attribute(tag, value, "" if prefixes is None else prefixes.get(tag, ""))
+
+    def attribute(self, tag: str, value: str, prefix: str = "") -> None:
+        """One AT event; xsi:type goes through `xsi_type` instead."""
+        state = self.state
+        production = state.attributes.get(tag)
+        if production is None:
+            if tag == XSI_NIL and not state.builtin and self.xsi_nil(value, prefix):
+                return
+            self.attribute_undeclared(tag, value, prefix)
+            return
+        qname = production.qname
+        assert qname is not None
+        datatype = production.datatype if production.datatype is not None else self.view.untyped
+        if datatype.kind <= 1 and not self.prefixes:
+            self.first(production)
+            self.write(datatype, value, qname)
+        elif not self.typed_attribute(production, datatype, qname, value, prefix):
+            if state.second_code[AT_UNTYPED] < 0:
+                raise EncodeError(f"the attribute {tag} cannot have the value {value!r}{self.where()}")
+            self.second(AT_UNTYPED, f"the attribute {tag}")
+            self.writer.bits(production.code, state.attribute_width)
+            if self.prefixes:
+                self.write_prefix(qname.uri, prefix)
+            self.write(self.view.untyped, value, qname)
+        if production.next is not None:
+            self.state = production.next
+        else:
+            self.state = self.view.next_state(production)
+
+    def typed_attribute(self, production: Production, datatype: Datatype, qname: QName, value: str,
+                        prefix: str) -> bool:  # fmt: skip
+        """AT(qname) with a value of its type; False, and nothing written, if the value is none."""
+        mark = self.writer.mark()
+        self.first(production)
+        if self.prefixes:
+            self.write_prefix(qname.uri, prefix)
+        if self.write(datatype, value, qname):
+            return True
+        self.writer.rewind(mark)
+        return False
+
+    def attribute_undeclared(self, tag: str, value: str, prefix: str) -> None:
+        """AT(uri:*), AT(*) or an undeclared AT(*); a global declaration gives the type (8.5.4.4.1)."""
+        if self.strict and tag in XSI_SCHEMA_HINTS and self.state.any_attribute is None:
+            return  # hints for a validator; strict grammars have no place for them
+        if self.profile and self.state.builtin:
+            self.restrain()
+        state = self.state
+        uri, local = split_clark(tag)
+        production = state.attribute_spaces.get(uri)
+        if production is None:
+            production = state.any_attribute
+        datatype = self.view.untyped
+        known = self.tables.names.find(tag)
+        if known is not None and known.attribute_type >= 0 and not state.builtin:
+            datatype = self.view.datatype(int(known.attribute_type))
+        if not self.try_undeclared(production, tag, uri, local, datatype, value, prefix):
+            if state.second_code[AT_UNTYPED] < 0:
+                raise EncodeError(f"the attribute {tag} cannot have the value {value!r}{self.where()}")
+            self.second(AT_UNTYPED, f"the attribute {tag}")
+            self.writer.bits(state.attribute_count, state.attribute_width)
+            self.finish_undeclared(self.write_qname(tag), self.view.untyped, value, prefix)
+        if production is not None:
+            self.state = self.view.next_state(production)
+
+    def try_undeclared(self, production: Production | None, tag: str, uri: str, local: str, datatype: Datatype,
+                       value: str, prefix: str) -> bool:  # fmt: skip
+        """Write the attribute with this type; False, and nothing written, if the value is none of the type."""
+        mark = self.writer.mark()
+        notes = len(self.journal.notes)
+        state = self.state
+        if production is None:
+            self.second(AT_ANY, f"the attribute {tag}")
+            qname = self.write_qname(tag)
+        else:
+            self.first(production)
+            if production.space is not None:
+                space = self.tables.names.space(uri)
+                assert space is not None
+                qname = self.write_local(space, local)
+            else:
+                qname = self.write_qname(tag)
+        if not self.finish_undeclared(qname, datatype, value, prefix):
+            self.writer.rewind(mark)
+            self.journal.rollback(notes)
+            return False
+        if production is None and state.builtin:
+            self.learn_attribute(state, qname)
+        return True
+
+    def finish_undeclared(self, qname: QName, datatype: Datatype, value: str, prefix: str) -> bool:
+        """The rest of an attribute whose name has just been written."""
+        if self.prefixes:
+            self.write_prefix(qname.uri, prefix)
+        return self.write(datatype, value, qname)
+
+    def learn_attribute(self, state: State, qname: QName) -> None:
+        """Remember AT(qname) in a built-in grammar (8.4.3)."""
+        if qname.tag in state.attributes or (self.profile and not self.may_learn(state)):
+            return
+        production = Production(AT, 0)
+        production.qname = qname
+        production.datatype = self.view.untyped
+        production.next = state
+        state.learn(production, self.journal)
+        self.tables.learned += 1
+
+    def xsi_type(self, uri: str, local: str, prefix: str = "", value_prefix: str = "", text: str = "") -> None:
+        """AT(xsi:type) with the name it stands for; must come before all other attributes."""
+        if self.profile and self.state.builtin:
+            self.restrain()
+        self.write_xsi_type(uri, local, prefix, value_prefix, text)
+
+    def write_xsi_type(self, uri: str, local: str, prefix: str, value_prefix: str, text: str) -> None:
+        """The event, its value and the switch to the type's grammar (8.5.4.4)."""
+        state = self.state
+        writer = self.writer
+        if state.second_code[AT_TYPE] >= 0:
+            self.second(AT_TYPE, "xsi:type")
+        else:
+            production = state.attributes.get(XSI_TYPE)
+            if production is not None:
+                self.first(production)
+            else:
+                production = state.any_attribute
+                if production is not None:
+                    self.first(production)
+                else:
+                    self.second(AT_ANY, "xsi:type")
+                qname = self.write_qname(XSI_TYPE)
+                if production is None and state.builtin:
+                    self.learn_attribute(state, qname)
+        if self.prefixes:
+            self.write_prefix(XSI_URI, prefix)
+        names = self.tables.names
+        if self.view.lexical:
+            found = names.find(XSI_TYPE)
+            assert found is not None
+            write_string(writer, self.tables.values, self.view.untyped, text, self.tables.values.partition(found),
+                         self.local_hits, self.journal)  # fmt: skip
+            named = names.find(f"{{{uri}}}{local}" if uri else local)
+        else:
+            named = self.write_local(self.write_uri(uri), local)
+            if self.prefixes:
+                self.write_prefix(uri, value_prefix)
+        if named is not None and named.type_state >= 0:
+            self.state = self.view.state(int(named.type_state))
+
+    def xsi_nil(self, value: str, prefix: str) -> bool:
+        """AT(xsi:nil) in a schema-informed state; False if it has to go as an ordinary attribute."""
+        state = self.state
+        nil = value.strip(WHITESPACE)
+        if nil not in ("true", "1", "false", "0"):
+            return False
+        if state.second_code[AT_NIL] >= 0:
+            self.second(AT_NIL, "xsi:nil")
+        elif state.any_attribute is not None:
+            self.first(state.any_attribute)
+            self.write_qname(XSI_NIL)
+        elif self.strict and nil in ("false", "0"):
+            return True  # says nothing; strict grammars of elements that are not nillable have no place for it
+        else:
+            raise EncodeError(f"xsi:nil cannot be carried here{self.where()}")
+        if self.prefixes:
+            self.write_prefix(XSI_URI, prefix)
+        qname = self.tables.names.find(XSI_NIL)
+        assert qname is not None
+        write_value(self.writer, self.tables.values, self.view.boolean, value, qname, self.local_hits, self.journal)
+        if nil in ("true", "1") and state.empty_id >= 0:
+            self.state = self.view.state(int(state.empty_id))
+        return True
+
+    def namespace(self, prefix: str, uri: str, of_element: bool) -> None:
+        """NS; only written if prefixes are preserved (7.1.7, 8.5.4.4)."""
+        if not self.prefixes:
+            return
+        self.second(NS, f"the namespace declaration of {prefix!r}")
+        space = self.write_uri(uri)
+        index = space.prefixes.index(prefix) if prefix in space.prefixes else -1
+        self.writer.bits(index + 1, bits_for(len(space.prefixes) + 1))
+        if index < 0:
+            self.writer.string(prefix)
+            self.tables.names.add_prefix(space, prefix, self.journal)
+        self.writer.bits(1 if of_element else 0, 1)
+
+    # --- values ------------------------------------------------------------------------------------------------
+
+    def write(self, datatype: Datatype, text: str, qname: QName) -> bool:
+        """One value, now or with its channel; False if the text is no value of the type."""
+        if self.block is not None:
+            return self.block.add(self, datatype, text, qname)
+        return write_value(self.writer, self.tables.values, datatype, text, qname, self.local_hits, self.journal)
+
+    def space_matters(self, spaces: bool) -> None:
+        """xml:space of the open element."""
+        self.keep_space[len(self.keep_space) - 1] = spaces
+
+    def text(self, text: str, before_end: bool) -> None:
+        """Character data between two other events, as one piece.
+
+        White space alone between tags is layout and not carried, unless xml:space or preserve.lexicalValues keeps
+        it, the schema declares mixed content here, or it is all that the element holds.
+        """
+        if not text:
+            return
+        if not self.keep_space[len(self.keep_space) - 1]:
+            declared = self.state.characters
+            if declared is not None and declared.event == CH:
+                datatype = declared.datatype
+                if datatype is not None and datatype.whitespace != PRESERVE:
+                    text = " ".join(text.split()) if datatype.whitespace == COLLAPSE else text.translate(_REPLACE)
+                    if not text and self.state.second_code[EE] >= 0:
+                        return
+            elif not (self.open_tag and before_end) and not text.strip(WHITESPACE) and (
+                declared is None or self.state.builtin
+            ):
+                return
+        self.characters(text)
+
+    def characters(self, text: str) -> None:
+        """CH."""
+        self.open_tag = False
+        if self.write_declared_text(text):
+            return
+        if self.strict and not text.strip(WHITESPACE):
+            return
+        if self.profile and self.state.builtin:
+            self.restrain()
+            if self.write_declared_text(text):
+                return
+        state = self.state
+        qname = self.qname
+        assert qname is not None
+        if state.second_code[CH_ANY] < 0:
+            raise EncodeError(f"the text {text[:40]!r} cannot be carried here{self.where()}")
+        self.second(CH_ANY, "text")
+        if state.builtin and (not self.profile or self.may_learn(state)):
+            production = Production(CH_ANY, 0)
+            production.next = state.content
+            state.learn(production, self.journal)
+            self.tables.learned += 1
+        self.write(self.view.untyped, text, qname)
+        self.state = self.view.content_state(state)
+
+    def write_declared_text(self, text: str) -> bool:
+        """CH through a production of the state; False, and nothing written, if there is none for this text."""
+        production = self.state.characters
+        qname = self.qname
+        if production is None or qname is None:
+            return False
+        datatype = production.datatype
+        if datatype is None or datatype.kind <= 1:
+            self.first(production)
+            self.write(self.view.untyped if datatype is None else datatype, text, qname)
+        else:
+            mark = self.writer.mark()
+            self.first(production)
+            if not self.write(datatype, text, qname):
+                self.writer.rewind(mark)
+                return False
+        following = production.next
+        self.state = following if following is not None else self.view.next_state(production)
+        return True
+
+    # --- everything that only fidelity options carry -------------------------------------------------------------
+
+    def doctype(self, name: str, public: str, system: str, text: str) -> None:
+        """DT."""
+        self.second(DT, "a document type")
+        for part in (name, public, system, text):
+            self.writer.string(part)
+
+    def entity(self, name: str) -> None:
+        """ER."""
+        self.before_extra()
+        self.second(ER, f"the entity reference {name}")
+        self.writer.string(name)
+        self.after_extra()
+
+    def comment(self, text: str) -> None:
+        """CM."""
+        self.before_extra()
+        self.second(CM_PI, "a comment")
+        self.writer.bits(0, 1 if "pis" in self.options.preserve else 0)
+        self.writer.string(text)
+        self.after_extra()
+
+    def instruction(self, target: str, data: str) -> None:
+        """PI."""
+        self.before_extra()
+        self.second(CM_PI, "a processing instruction")
+        both = "comments" in self.options.preserve
+        self.writer.bits(1 if both else 0, 1 if both else 0)
+        self.writer.string(target)
+        self.writer.string(data)
+        self.after_extra()
+
+    def before_extra(self) -> None:
+        """The EXI Profile keeps built-in grammars from being used here, too."""
+        if self.profile and self.state.builtin:
+            self.restrain()
+
+    def after_extra(self) -> None:
+        """These events end the start tag."""
+        self.open_tag = False
+        if self.qname is not None:
+            self.state = self.view.content_state(self.state)
+
+    # --- self-contained elements (8.5.4.4, 6.?) --------------------------------------------------------------------
+
+    def self_contain(self, tag: str, prefix: str) -> None:
+        """SC for the element just started, if the options ask for it; it becomes a fragment of its own."""
+        if tag not in self.self_contained:
+            return
+        self.second(SC, "a self-contained element")
+        self.writer.align()
+        self.outer.append(Saved(len(self.stack) - 1, tag, self.tables, self.state, self.stack, self.qnames, self.qname))
+        self.tables = Tables(self.view, self.options)
+        self.tables.journal = self.journal
+        self.state = self.tables.root(True)
+        depth = len(self.stack) - 1
+        self.stack = self.stack[:depth]
+        self.qnames = self.qnames[:depth]
+        self.qname = None
+        self.keep_space.pop()
+        self.start_element(tag, prefix)
+
+    def end_self_contained(self) -> None:
+        """ED of the fragment; the element's own EE is not written."""
+        production = self.state.end
+        assert production is not None
+        self.first(production)
+        self.writer.align()
+        saved = self.outer.pop()
+        self.tables = saved.tables
+        self.stack = saved.stack
+        self.qnames = saved.qnames
+        self.state = self.stack.pop()
+        self.qname = self.qnames.pop()
+
+    # --- EXI Profile -----------------------------------------------------------------------------------------------
+
+    def may_learn(self, state: State) -> bool:
+        """Whether a built-in grammar may still take a production (EXI Profile 2.2)."""
+        if state.kind == FRAGMENT_CONTENT:
+            return True
+        most = self.options.max_builtin_productions
+        return most is None or self.tables.learned < most
+
+    def restrain(self) -> None:
+        """Leave a built-in grammar that the EXI Profile forbids to evolve, by way of xsi:type="xsd:anyType"."""
+        state = self.state
+        if not self.profile or not state.builtin or state.kind == FRAGMENT_CONTENT:
+            return
+        grammars = self.options.max_builtin_element_grammars
+        productions = self.options.max_builtin_productions
+        fresh = state.count == 0 or (state.count == 1 and XSI_TYPE in state.attributes)
+        over = grammars is not None and len(self.tables.builtin) > grammars and fresh
+        full = productions is not None and self.tables.learned >= productions
+        if (over or full) and state.kind == BUILTIN_TAG and (over or self.open_tag):
+            self.write_xsi_type(XSD_URI, "anyType", "", "", "xsd:anyType")
+
+
+class Saved:
+    """What an encoder returns to after a self-contained element."""
+
+    def __init__(self, depth: int, tag: str, tables: Tables, state: State, stack: list[State],
+                 qnames: list[QName | None], qname: QName | None) -> None:  # fmt: skip
+        self.depth: i64 = depth
+        self.tag = tag
+        self.tables = tables
+        self.state = state
+        self.stack = stack
+        self.qnames = qnames
+        self.qname = qname
+
+
+_REPLACE = str.maketrans("\t\r\n", "   ")
+
+
+def attribute_order(item: tuple[str, str]) -> tuple[int, str, str]:
+    """xsi:nil first, then by local name, then by URI (8.5.4.1.4)."""
+    uri, local = split_clark(item[0])
+    return (0 if item[0] == XSI_NIL else 1), local, uri
+
+
+def xsi_first(item: tuple[str, str]) -> int:
+    """Schema-less attributes keep their order, but for xsi:nil (table 4-2: xsi:type, xsi:nil, the others)."""
+    return 0 if item[0] == XSI_NIL else 1

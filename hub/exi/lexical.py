@@ -1,0 +1,211 @@
+"""Lexical forms ↔ the numbers that EXI codes: decimal, float, date-time and binary values (section 7.1).
+
+Pure functions of text and integers; nothing here knows bits or tables. A `parse_…` function returns None where the
+text is no value of the type; the caller then falls back to an untyped value or refuses. A `format_…` function
+returns the lexical form that keeps the most: decimals stay (2150E-2 becomes 21.50), times stay as they were sent
+(24:00:00 is not turned into the next day).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from .native import i64
+
+WHITESPACE: Final = " \t\r\n"
+
+# Date-time components (7.1.8); the order of a tuple is year, month and day, time, fraction, zone.
+DATE_TIME: Final = 0
+TIME: Final = 1
+DATE: Final = 2
+YEAR_MONTH: Final = 3
+YEAR: Final = 4
+MONTH_DAY: Final = 5
+DAY: Final = 6
+MONTH: Final = 7
+
+ABSENT: Final = -1_000_000  # no zone, no fraction
+
+FLOAT_SPECIAL: Final = -16384  # exponent of INF, -INF and NaN (7.1.4)
+FLOAT_EXPONENT: Final = 16383  # largest exponent
+PLAIN_DECIMALS: Final = 40  # decimals up to which a float is written without an exponent
+
+_ZONE = r"(?P<zone>Z|[+-]\d\d:\d\d)?"
+_YEAR = r"(?P<year>-?\d{4,})"
+_TIME = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)(?:\.(?P<fraction>\d+))?"
+_DATE_PATTERNS: Final = [
+    re.compile(pattern, re.ASCII)
+    for pattern in (
+        f"{_YEAR}-(?P<month>\\d\\d)-(?P<day>\\d\\d)T{_TIME}{_ZONE}",
+        f"{_TIME}{_ZONE}",
+        f"{_YEAR}-(?P<month>\\d\\d)-(?P<day>\\d\\d){_ZONE}",
+        f"{_YEAR}-(?P<month>\\d\\d){_ZONE}",
+        f"{_YEAR}{_ZONE}",
+        f"--(?P<month>\\d\\d)-(?P<day>\\d\\d){_ZONE}",
+        f"---(?P<day>\\d\\d){_ZONE}",
+        f"--(?P<month>\\d\\d)(?:--)?{_ZONE}",
+    )
+]
+_INTEGER: Final = re.compile(r"[+-]?[0-9]+")
+_DECIMAL: Final = re.compile(r"([+-]?)(?:([0-9]+)(?:\.([0-9]*))?|\.([0-9]+))")
+_FLOAT: Final = re.compile(r"([+-]?)(?:([0-9]+)(?:\.([0-9]*))?|\.([0-9]+))(?:[eE]([+-]?[0-9]+))?")
+_MANTISSA_LIMIT: Final = 1 << 63
+
+
+class DateTime:
+    """The components of a date-time value; the fraction is kept reversed, as it is coded."""
+
+    def __init__(self, year: int, month_day: i64, time: i64, fraction: int, zone: i64) -> None:
+        self.year = year
+        self.month_day: i64 = month_day
+        self.time: i64 = time
+        self.fraction = fraction
+        self.zone: i64 = zone
+
+
+def parse_integer(text: str) -> int | None:
+    """An xs:integer, or None."""
+    text = text.strip(WHITESPACE)
+    # Python refuses to convert very long digit strings; such an integer is not carried as a number.
+    if len(text) > 4300 or not _INTEGER.fullmatch(text):
+        return None
+    return int(text)
+
+
+def parse_decimal(text: str) -> tuple[bool, int, int] | None:
+    """(negative, integral part, reversed fraction) of an xs:decimal (7.1.3), or None."""
+    match = _DECIMAL.fullmatch(text.strip(WHITESPACE))
+    if match is None or len(text) > 4300:
+        return None
+    sign, integral, fraction, bare_fraction = match.groups()
+    digits = fraction or bare_fraction or ""
+    return sign == "-", int(integral or "0"), int(digits[::-1] or "0")
+
+
+def format_decimal(negative: bool, integral: int, reversed_fraction: int) -> str:
+    """The lexical form of a decimal; its trailing zeros are not carried by the format."""
+    fraction = str(reversed_fraction)[::-1]
+    return f"{'-' if negative else ''}{integral}.{fraction}"
+
+
+def parse_float(text: str) -> tuple[int, int] | None:
+    """(mantissa, exponent) of an xs:float or xs:double (7.1.4), or None.
+
+    The decimals of the text are kept as long as the mantissa fits its 63 bits; zeros at the end go first.
+    """
+    text = text.strip(WHITESPACE)
+    match = _FLOAT.fullmatch(text)
+    if match is None:
+        special = {"INF": 1, "-INF": -1, "NaN": 0}.get(text)
+        return None if special is None else (special, FLOAT_SPECIAL)
+    if len(text) > 4300:
+        return None
+    sign, integral, fraction, bare_fraction, power = match.groups()
+    decimals = fraction or bare_fraction or ""
+    mantissa = int((integral or "") + decimals)
+    exponent = int(power or "0") - len(decimals)
+    if sign == "-":
+        mantissa = -mantissa
+    while not -_MANTISSA_LIMIT <= mantissa < _MANTISSA_LIMIT and mantissa % 10 == 0:
+        mantissa //= 10
+        exponent += 1
+    if not -_MANTISSA_LIMIT <= mantissa < _MANTISSA_LIMIT:
+        return None
+    if mantissa == 0 and abs(exponent) > FLOAT_EXPONENT:
+        exponent = 0
+    if not -FLOAT_EXPONENT <= exponent <= FLOAT_EXPONENT:
+        return None
+    return mantissa, exponent
+
+
+def format_float(mantissa: int, exponent: int) -> str:
+    """The lexical form of a float: plain decimals where they stay short, otherwise with an exponent."""
+    if exponent == FLOAT_SPECIAL:
+        return {1: "INF", -1: "-INF"}.get(mantissa, "NaN")
+    if exponent == 0:
+        return str(mantissa)
+    if exponent > 0 or exponent < -PLAIN_DECIMALS:
+        return f"{mantissa}E{exponent}"
+    digits = str(abs(mantissa)).rjust(1 - exponent, "0")
+    sign = "-" if mantissa < 0 else ""
+    return f"{sign}{digits[:exponent]}.{digits[exponent:]}"
+
+
+def parse_date_time(text: str, kind: int) -> DateTime | None:
+    """The components of a date-time of one of the eight kinds, or None."""
+    match = _DATE_PATTERNS[kind].fullmatch(text.strip(WHITESPACE))
+    if match is None or len(text) > 4300:
+        return None
+    found = match.groupdict()
+    year = int(found.get("year") or "2000")
+    month = int(found.get("month") or "0")
+    day = int(found.get("day") or "0")
+    if "month" in found and not 1 <= month <= 12:
+        return None
+    if "day" in found and not 1 <= day <= 31:
+        return None
+    hour = int(found.get("hour") or "0")
+    minute = int(found.get("minute") or "0")
+    second = int(found.get("second") or "0")
+    fraction = found.get("fraction")
+    midnight = hour == 24 and minute == 0 and second == 0
+    # A leap second is no lexical form of XSD 1.0; 24:00:00 is (3.2.7.1).
+    if (hour > 23 and not midnight) or minute > 59 or second > 59:
+        return None
+    if midnight and fraction and fraction.strip("0"):
+        return None
+    zone = ABSENT
+    zone_text = found.get("zone")
+    if zone_text:
+        zone = 0
+        if zone_text != "Z":
+            hours, minutes = int(zone_text[1:3]), int(zone_text[4:6])
+            if hours > 14 or minutes > 59 or (hours == 14 and minutes):
+                return None
+            zone = (hours * 64 + minutes) * (-1 if zone_text[0] == "-" else 1)
+    reversed_fraction = int(fraction[::-1]) if fraction is not None else ABSENT
+    return DateTime(year, month * 32 + day, (hour * 64 + minute) * 64 + second, reversed_fraction, zone)
+
+
+def format_year(year: int) -> str:
+    """A year with at least four digits."""
+    return f"-{-year:04d}" if year < 0 else f"{year:04d}"
+
+
+def format_date_time(value: DateTime, kind: int) -> str:
+    """The lexical form of a date-time of one of the eight kinds."""
+    month, day = value.month_day // 32, value.month_day % 32
+    if kind == DATE_TIME:
+        text = f"{format_year(value.year)}-{month:02d}-{day:02d}T{format_time(value)}"
+    elif kind == TIME:
+        text = format_time(value)
+    elif kind == DATE:
+        text = f"{format_year(value.year)}-{month:02d}-{day:02d}"
+    elif kind == YEAR_MONTH:
+        text = f"{format_year(value.year)}-{month:02d}"
+    elif kind == YEAR:
+        text = format_year(value.year)
+    elif kind == MONTH_DAY:
+        text = f"--{month:02d}-{day:02d}"
+    elif kind == DAY:
+        text = f"---{day:02d}"
+    else:
+        text = f"--{month:02d}"
+    zone = value.zone
+    if zone == ABSENT:
+        return text
+    if zone == 0:
+        return text + "Z"
+    sign = "-" if zone < 0 else "+"
+    size = abs(zone)
+    return f"{text}{sign}{size // 64:02d}:{size % 64:02d}"
+
+
+def format_time(value: DateTime) -> str:
+    """The time of day, with its fraction if there is one."""
+    time = value.time
+    text = f"{time // 4096:02d}:{time // 64 % 64:02d}:{time % 64:02d}"
+    if value.fraction != ABSENT:
+        text += "." + str(value.fraction)[::-1]
+    return text

@@ -1,0 +1,114 @@
+"""Where decoded events go. `Sink` is the interface; `ElementSink` builds `xml.etree.ElementTree` elements.
+
+A decoder calls a sink only with events that were read completely, in document order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from .errors import DecodeError
+from .names import XSD_URI, XSI_TYPE, QName
+
+GHOST_TYPE = f"{{{XSD_URI}}}anyType"
+
+
+class Sink:
+    """Receives the events of one document."""
+
+    def start(self, qname: QName, prefix: str) -> None:
+        """SE."""
+
+    def namespace(self, prefix: str, uri: str, of_element: bool) -> None:
+        """NS."""
+
+    def attribute(self, qname: QName, value: str, prefix: str) -> None:
+        """AT."""
+
+    def type_attribute(self, value: QName, prefix: str, value_prefix: str) -> None:
+        """AT(xsi:type) whose value came as a qualified name."""
+
+    def text(self, value: str) -> None:
+        """CH."""
+
+    def end(self) -> None:
+        """EE."""
+
+    def comment(self, text: str) -> None:
+        """CM."""
+
+    def instruction(self, target: str, data: str) -> None:
+        """PI."""
+
+    def doctype(self, name: str, public: str, system: str, text: str) -> None:
+        """DT."""
+
+    def entity(self, name: str) -> None:
+        """ER."""
+
+    def namespace_of(self, prefix: str) -> str:
+        """The URI that a prefix stands for here, "" if none is known."""
+        return ""
+
+
+class ElementSink(Sink):
+    """Builds elements; comments, processing instructions, document types and prefixes have no place in them.
+
+    An xsi:type value is kept as {uri}local, the only spelling that needs no prefix; `strip_ghosts` drops the
+    xsi:type="xsd:anyType" that the EXI Profile adds to elements no schema knows.
+    """
+
+    def __init__(self, strip_ghosts: bool) -> None:
+        self.strip_ghosts = strip_ghosts
+        self.roots: list[ET.Element] = []
+        self.open: list[ET.Element] = []
+        self.current: ET.Element | None = None
+        self.last: ET.Element | None = None  # the child that text would follow
+        self.attrib: dict[str, str] | None = None
+        self.make: Any = ET.Element
+
+    def start(self, qname: QName, prefix: str) -> None:
+        element: ET.Element = self.make(qname.tag)
+        current = self.current
+        if current is None:
+            self.roots.append(element)
+        else:
+            current.append(element)
+            self.open.append(current)
+        self.current = element
+        self.last = None
+        self.attrib = None
+
+    def attribute(self, qname: QName, value: str, prefix: str) -> None:
+        self.set(qname.tag, value)
+
+    def set(self, tag: str, value: str) -> None:
+        """Add an attribute; a second one of the same name is no XML."""
+        attrib = self.attrib
+        if attrib is None:
+            current = self.current
+            assert current is not None
+            attrib = current.attrib
+            self.attrib = attrib
+        elif tag in attrib:
+            raise DecodeError(f"the attribute {tag} comes twice")
+        attrib[tag] = value
+
+    def type_attribute(self, value: QName, prefix: str, value_prefix: str) -> None:
+        if not self.strip_ghosts or value.tag != GHOST_TYPE:
+            self.set(XSI_TYPE, value.tag)
+
+    def text(self, value: str) -> None:
+        last = self.last
+        if last is not None:
+            last.tail = value if last.tail is None else last.tail + value
+            return
+        current = self.current
+        if current is not None:
+            current.text = value if current.text is None else current.text + value
+
+    def end(self) -> None:
+        self.last = self.current
+        self.current = self.open.pop() if self.open else None
+        self.attrib = None

@@ -1,0 +1,88 @@
+"""Value string tables: the global partition and one local partition per qualified name (sections 7.3.1 to 7.3.3).
+
+A value met for the first time gets the next number in both partitions. With a bounded capacity the global numbers go
+round: the newcomer takes the oldest number, and the string that had it also loses its local number, which stays
+behind as a hole, for widths of codes count holes too (7.3.3). The empty string never enters, nor does a value longer
+than valueMaxLength.
+
+`ValueTable` serves an encoder (find the number of a string) and a decoder (find the string of a number) alike.
+"""
+
+from __future__ import annotations
+
+from .names import Journal, QName
+from .native import i64
+
+
+class Value:
+    """One string of the table and where it is numbered."""
+
+    def __init__(self, text: str, owner: LocalPartition, local_id: i64, global_id: i64) -> None:
+        self.text = text
+        self.owner = owner
+        self.local_id: i64 = local_id
+        self.global_id: i64 = global_id
+
+
+class LocalPartition:
+    """The values first met under one qualified name; None marks a hole."""
+
+    def __init__(self) -> None:
+        self.values: list[Value | None] = []
+
+
+class ValueTable:
+    """All values of one body or session."""
+
+    def __init__(self, max_length: int | None, capacity: int | None) -> None:
+        self.max_length: i64 = -1 if max_length is None else max_length
+        self.capacity: i64 = -1 if capacity is None else capacity
+        self.by_text: dict[str, Value] = {}
+        self.global_values: list[Value] = []
+        self.partitions: dict[QName, LocalPartition] = {}
+        self.next_global: i64 = 0  # only meaningful once the capacity is used up
+
+    def partition(self, qname: QName) -> LocalPartition:
+        """The local partition of a name; empty ones need no journal, as they code like absent ones."""
+        found = self.partitions.get(qname)
+        if found is None:
+            found = LocalPartition()
+            self.partitions[qname] = found
+        return found
+
+    def add(self, text: str, partition: LocalPartition, journal: Journal) -> None:
+        """Number a string that has just been written or read in full."""
+        length = len(text)
+        if length == 0 or self.capacity == 0 or (self.max_length >= 0 and length > self.max_length):
+            return
+        values = self.global_values
+        if self.capacity >= 0 and len(values) >= self.capacity:
+            self.replace(text, partition, journal)
+            return
+        value = Value(text, partition, len(partition.values), len(values))
+        values.append(value)
+        journal.appended(values)
+        partition.values.append(value)
+        journal.appended(partition.values)
+        self.by_text[text] = value
+        journal.added(self.by_text, text)
+
+    def replace(self, text: str, partition: LocalPartition, journal: Journal) -> None:
+        """Number a string in a full table: round-robin over the global numbers."""
+        index = self.next_global
+        journal.changed(self, "next_global", int(index))
+        self.next_global = index + 1 if index + 1 < self.capacity else 0
+        old = self.global_values[index]
+        journal.replaced(old.owner.values, int(old.local_id), old)
+        old.owner.values[old.local_id] = None
+        if self.by_text.get(old.text) is old:
+            journal.replaced(self.by_text, old.text, old)
+            del self.by_text[old.text]
+        value = Value(text, partition, len(partition.values), index)
+        journal.replaced(self.global_values, int(index), old)
+        self.global_values[index] = value
+        partition.values.append(value)
+        journal.appended(partition.values)
+        if text not in self.by_text:
+            self.by_text[text] = value
+            journal.added(self.by_text, text)
