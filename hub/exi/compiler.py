@@ -77,10 +77,9 @@ class Compiler:
             offsets.append(len(words))
             words += (row.kind, row.flags, row.content, row.empty, len(row.productions))
             for event, first, second, following in row.productions:
-                operands = OPERANDS[event]
                 words.append(event)
-                words += (first, second)[: len(operands) - 1]
-                if operands:
+                if event != EE:
+                    words += (first, second)[: len(OPERANDS[event]) - 1]
                     words.append(number if following == SELF else following)
         return words, offsets
 

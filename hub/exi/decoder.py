@@ -178,6 +178,11 @@ class BodyDecoder:
         known = space.by_local.get(local)
         return known if known is not None else self.tables.names.add_local(space, local, self.journal)
 
+    def check_name(self, qname: QName) -> None:
+        """Refuse names that only a value of xsi:type may have."""
+        if ":" in qname.local:
+            raise DecodeError(f"expected a name, found {qname.local[:40]!r}", self.reader.pos)
+
     def read_prefix(self, qname: QName) -> str:
         """The prefix of a qualified name, if prefixes are preserved."""
         if not self.prefixes:
@@ -214,6 +219,7 @@ class BodyDecoder:
     def element(self, qname: QName, following: State) -> None:
         """An element whose parent did not declare it."""
         state = self.state
+        self.check_name(qname)
         child = self.tables.element_state(qname)
         prefix = self.read_prefix(qname)
         if state.builtin and self.may_learn(state):
@@ -338,6 +344,7 @@ class BodyDecoder:
         if qname.tag == XSI_NIL and not state.builtin:
             self.nil_value()
             return
+        self.check_name(qname)
         datatype = self.view.untyped
         if qname.attribute_type >= 0 and not state.builtin:
             datatype = self.view.datatype(int(qname.attribute_type))
@@ -431,6 +438,7 @@ class BodyDecoder:
             following = production.next if production.next is not None else self.view.next_state(production)
         else:
             qname = self.read_local(self.read_uri())
+            self.check_name(qname)
         prefix = self.read_prefix(qname)
         self.attribute_value(self.view.untyped, qname, prefix)
         self.state = following

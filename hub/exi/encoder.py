@@ -38,6 +38,7 @@ class BodyEncoder:
         self.journal = tables.journal
         self.writer = writer
         self.strict = view.strict
+        self.sorted = view.grammars.schema_informed
         self.prefixes = "prefixes" in options.preserve
         self.local_hits = options.local_value_partitions
         self.block: BlockWriter | None = None
@@ -238,7 +239,7 @@ class BodyEncoder:
 
     def attributes(self, items: list[tuple[str, str]], prefixes: dict[str, str] | None = None) -> None:
         """All AT events of one element as (name, value); they are put in the order the grammar wants."""
-        if len(items) > 1 and not self.state.builtin:
+        if len(items) > 1 and self.sorted:
             items = sorted(items, key=attribute_order)
         elif len(items) > 1:
             items = sorted(items, key=xsi_first)

@@ -47,7 +47,7 @@ LEXICAL_SETS: Final = {
     BOOLEAN_LEXICAL: "\t\n\r 01aeflrstu",
     DATES: _DATE_SET,
     DECIMAL: "\t\n\r +-.0123456789",
-    FLOAT: "\t\n\r +-.0123456789EFINa",
+    FLOAT: "\t\n\r +-.0123456789EFINae",
     N_BIT: "\t\n\r +-0123456789",
     UNSIGNED: "\t\n\r +-0123456789",
     INTEGER: "\t\n\r +-0123456789",
@@ -144,6 +144,8 @@ class View:
         self.lexical = "lexical" in options.preserve
         self.preserve = options.preserve
         self.offered = offered_events(options, self.strict)
+        # Elements that no schema knows are free even in strict streams (8.5.4.4.2 is about declared ones).
+        self.builtin_offered = offered_events(options, False)
         self.representations = {
             tag: representation(tag_of) for tag, tag_of in options.datatype_representations.items()
         }
@@ -278,9 +280,12 @@ def lexical_form(datatype: Datatype) -> Datatype:
     """The string representation of a value kept in its lexical form."""
     kind = int(datatype.kind)
     if kind in (ENUM, LIST) and datatype.item is not None:
-        return lexical_form(datatype.item) if kind == LIST else lexical_form(datatype.item)
+        return lexical_form(datatype.item)
     if kind in (STRING, CHARSET):
-        return datatype
+        # Table 7-2 has no set for strings, whatever their pattern.
+        plain = Datatype(STRING, datatype.names)
+        plain.whitespace = datatype.whitespace
+        return plain
     result = Datatype(CHARSET, datatype.names)
     result.set_characters(list(LEXICAL_SETS[kind]))
     return result

@@ -13,12 +13,11 @@ from xml.etree import ElementTree as ET
 
 from .bits import BitReader, BitWriter
 from .compiler import Compiler
-from .datatypes import PRESERVE, STRING, UNSIGNED, Datatype
 from .decoder import BodyDecoder
 from .elements import encode_document
 from .encoder import BodyEncoder
 from .errors import DecodeError, EXIError, SchemaError
-from .grammars import Grammars, View
+from .grammars import REPRESENTATIONS, Grammars, View
 from .model import CHOICE, SEQUENCE, Element, Group, Particle, Schema, Type, Wildcard
 from .names import EXI_URI, XSD_URI, XSI_NIL, XSI_TYPE, clark
 from .options import BIT_PACKED, BYTE_PACKED, COMPRESSION, PRE_COMPRESSION, Limits, Options
@@ -53,13 +52,6 @@ def exi(local: str) -> str:
 # --- the schema of the options document (appendix C) -------------------------------------------------------------
 
 
-def _simple(kind: int, name: str, base: Type | None = None) -> Type:
-    datatype = Datatype(kind, (clark(XSD_URI, name),))
-    if kind == STRING:
-        datatype.whitespace = PRESERVE
-    return Type(clark(XSD_URI, name), base, datatype, simple=True)
-
-
 def _sequence(*particles: Particle) -> Type:
     return Type(particle=Particle(Group(SEQUENCE, list(particles))))
 
@@ -74,7 +66,12 @@ def options_grammars() -> Grammars:
     from .builtins import builtin_types
 
     types = builtin_types()
-    string, unsigned = types[clark(XSD_URI, "string")], types[clark(XSD_URI, "unsignedInt")]
+    string, base = types[clark(XSD_URI, "string")], types[clark(XSD_URI, "unsignedInt")]
+    # The numbers have anonymous types, so that no xsi:type can be offered in front of them.
+    unsigned = Type(None, base, base.datatype, simple=True)
+    # Named types of the schema: the datatype representations (7.4). They matter as names in the string table.
+    named = [Type(exi(local), types[clark(XSD_URI, local)], types[clark(XSD_URI, local)].datatype, simple=True)
+             for local in REPRESENTATIONS]  # fmt: skip
     anything = Particle(Wildcard())
     alignment = Type(particle=Particle(Group(CHOICE, [
         Particle(Element(exi("byte"), Type())), Particle(Element(exi("pre-compress"), Type())),
@@ -95,7 +92,7 @@ def options_grammars() -> Grammars:
     )
     common = _sequence(_optional("compression"), _optional("fragment"), _optional("schemaId", string, nillable=True))
     root = _sequence(_optional("lesscommon", less_common), _optional("common", common), _optional("strict"))
-    schema = Schema([Element(exi("header"), root)], [], list(types.values()), {EXI_URI})
+    schema = Schema([Element(exi("header"), root)], [], [*types.values(), *named], {EXI_URI})
     return Compiler(schema).compile()
 
 

@@ -92,7 +92,7 @@ def format_decimal(negative: bool, integral: int, reversed_fraction: int) -> str
 def parse_float(text: str) -> tuple[int, int] | None:
     """(mantissa, exponent) of an xs:float or xs:double (7.1.4), or None.
 
-    The decimals of the text are kept as long as the mantissa fits its 63 bits; zeros at the end go first.
+    The decimals of the text are kept; a text whose digits do not fit a mantissa of 63 bits is no value.
     """
     text = text.strip(WHITESPACE)
     match = _FLOAT.fullmatch(text)
@@ -107,9 +107,6 @@ def parse_float(text: str) -> tuple[int, int] | None:
     exponent = int(power or "0") - len(decimals)
     if sign == "-":
         mantissa = -mantissa
-    while not -_MANTISSA_LIMIT <= mantissa < _MANTISSA_LIMIT and mantissa % 10 == 0:
-        mantissa //= 10
-        exponent += 1
     if not -_MANTISSA_LIMIT <= mantissa < _MANTISSA_LIMIT:
         return None
     if mantissa == 0 and abs(exponent) > FLOAT_EXPONENT:
@@ -150,8 +147,8 @@ def parse_date_time(text: str, kind: int) -> DateTime | None:
     second = int(found.get("second") or "0")
     fraction = found.get("fraction")
     midnight = hour == 24 and minute == 0 and second == 0
-    # A leap second is no lexical form of XSD 1.0; 24:00:00 is (3.2.7.1).
-    if (hour > 23 and not midnight) or minute > 59 or second > 59:
+    # 24:00:00 is a lexical form (XSD part 2, 3.2.7.1) and stays one; a leap second fits the format's six bits.
+    if (hour > 23 and not midnight) or minute > 59 or second > 60:
         return None
     if midnight and fraction and fraction.strip("0"):
         return None
@@ -164,7 +161,8 @@ def parse_date_time(text: str, kind: int) -> DateTime | None:
             if hours > 14 or minutes > 59 or (hours == 14 and minutes):
                 return None
             zone = (hours * 64 + minutes) * (-1 if zone_text[0] == "-" else 1)
-    reversed_fraction = int(fraction[::-1]) if fraction is not None else ABSENT
+    # A fraction of zeros is not told apart from none: reversed, it would be the number 0.
+    reversed_fraction = int(fraction[::-1]) if fraction and fraction.strip("0") else ABSENT
     return DateTime(year, month * 32 + day, (hour * 64 + minute) * 64 + second, reversed_fraction, zone)
 
 

@@ -35,11 +35,15 @@ INITIAL_PREFIXES: Final = {"": ("",), XML_URI: ("xml",), XSI_URI: ("xsi",)}
 
 _NAME_START = "A-Z_a-z\xc0-\xd6\xd8-\xf6\xf8-\u02ff\u0370-\u037d\u037f-\u1fff\u200c\u200d\u2070-\u218f\u2c00-\u2fef"
 _NAME_START += "\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff"
-_NAME = re.compile(f"[{_NAME_START}][{_NAME_START}\\-.0-9\xb7\u0300-\u036f\u203f\u2040]*")
+_NCNAME = f"[{_NAME_START}][{_NAME_START}\\-.0-9\xb7\u0300-\u036f\u203f\u2040]*"
+_NAME = re.compile(f"{_NCNAME}(?::{_NCNAME})?")
 
 
 def is_name(text: str) -> bool:
-    """Whether a text is an NCName of XML."""
+    """Whether a text is an NCName of XML, or two of them with a colon.
+
+    The colon is only for values of xsi:type that name no known prefix; elements and attributes have none.
+    """
     return _NAME.fullmatch(text) is not None
 
 

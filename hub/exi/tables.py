@@ -57,10 +57,10 @@ class Tables:
         """The built-in element grammar (8.4.3), before it learned anything."""
         content = State(BUILTIN_CONTENT)
         content.add(Production(EE, 0))
-        content.finish(self.view.offered)
+        content.finish(self.view.builtin_offered)
         content.content = content
         start = State(BUILTIN_TAG)
-        start.finish(self.view.offered)
+        start.finish(self.view.builtin_offered)
         start.content = content
         self.builtin[qname] = start
         self.journal.added(self.builtin, qname)

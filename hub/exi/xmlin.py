@@ -139,7 +139,7 @@ class XmlReader:
         if self.pending:
             text = "".join(self.pending)
             self.pending.clear()
-            if self.depth > (1 if self.wrapped else 0) or self.encoder.qname is not None:
+            if self.encoder.qname is not None:
                 self.encoder.text(text, before_end)
 
     # --- the rest ----------------------------------------------------------------------------------------------
