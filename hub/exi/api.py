@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from xml.etree import ElementTree as ET
 
 from .bits import BitReader, BitWriter
@@ -11,25 +10,19 @@ from .decoder import BodyDecoder
 from .elements import encode_document
 from .encoder import BodyEncoder
 from .errors import DecodeError, EncodeError
-from .grammars import Grammars, schema_less
+from .grammars import Grammars
 from .header import read_header, write_header
 from .options import BIT_PACKED, COMPRESSION, Options
 from .sinks import ElementSink, Sink
+from .stream import DEFAULTS, no_grammars
 from .tables import Tables
 from .xmlin import encode_xml
 from .xmlout import XmlSink
 
-DEFAULTS = Options()
-
-
-@cache
-def _schema_less() -> Grammars:
-    return schema_less()
-
 
 def _encoder(grammars: Grammars | None, options: Options) -> BodyEncoder:
     """A body encoder whose writer already holds the header."""
-    grammars = grammars or _schema_less()
+    grammars = grammars or no_grammars()
     writer = BitWriter(False)
     write_header(writer, options, not grammars.schema_informed)
     writer.aligned = options.alignment != BIT_PACKED
@@ -58,7 +51,7 @@ def encode(
 
 def to_xml(data: bytes, grammars: Grammars | None = None, options: Options = DEFAULTS) -> bytes:
     """EXI stream → XML text, with what `preserve` kept."""
-    sink = XmlSink(True)
+    sink = XmlSink()
     _decode(data, grammars, options, sink)
     return sink.result()
 
@@ -71,9 +64,11 @@ def decode(data: bytes, grammars: Grammars | None = None, options: Options = DEF
     return roots[0]
 
 
-def decode_all(data: bytes, grammars: Grammars | None = None, options: Options = DEFAULTS) -> list[ET.Element]:
+def decode_all(
+    data: bytes, grammars: Grammars | None = None, options: Options = DEFAULTS
+) -> list[ET.Element]:
     """EXI stream → all its root elements."""
-    sink = ElementSink(True)
+    sink = ElementSink()
     _decode(data, grammars, options, sink)
     return sink.roots
 
@@ -86,7 +81,8 @@ def _decode(data: bytes, grammars: Grammars | None, options: Options, sink: Sink
         options = header.options
         if header.schema_less:
             grammars = None
-    grammars = grammars or _schema_less()
+    sink.strip_ghosts = options.limits_builtin_grammars
+    grammars = grammars or no_grammars()
     view = grammars.view(options)
     limits = options.limits
     reader = BitReader(data, options.alignment != BIT_PACKED, limits.integer_bits, limits.string_length)

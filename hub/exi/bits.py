@@ -1,11 +1,11 @@
 """Bits and bytes: the only file that knows how a number becomes bits (sections 5 and 7.1.9).
 
-One reader and one writer serve both layouts. `aligned` False is bit-packed: n bits are n bits. `aligned` True is the
-layout of byte-packed and (pre-)compressed streams: an n-bit unsigned integer takes the fewest whole bytes, least
-significant first. Unsigned integers of any size and characters are groups of seven bits in both.
+One reader and one writer serve both layouts. `aligned` False is bit-packed: n bits are n bits. `aligned` True
+is the layout of byte-packed and (pre-)compressed streams: an n-bit unsigned integer takes the fewest whole
+bytes, least significant first. Unsigned integers of any size and characters are groups of seven bits in both.
 
-The reader never runs past its end: it raises `TruncatedError` and leaves `pos` where the item began or inside it;
-whoever wants to try again later remembers `pos` first.
+The reader never runs past its end: it raises `TruncatedError` and leaves `pos` where the item began or inside
+it; whoever wants to try again later remembers `pos` first.
 """
 
 from __future__ import annotations
@@ -93,9 +93,10 @@ class BitWriter:
                 index += 1
             self.partial = gathered & ((1 << left) - 1)
             return
-        shifted = int.from_bytes(data, "big") | (int(self.partial) << (8 * size))
+        shifted: int = int.from_bytes(data, "big") | (int(self.partial) << int(8 * size))
+        shifted >>= int(left)
+        self.buffer.extend(shifted.to_bytes(int(size), "big"))
         self.partial = i64(data[size - 1]) & ((1 << left) - 1)
-        self.buffer.extend((shifted >> int(left)).to_bytes(size, "big"))
 
     def characters(self, text: str) -> None:
         """The characters of a string, without its length (7.1.10)."""
@@ -256,8 +257,9 @@ class BitReader:
         shift = position & 7
         if shift == 0:
             return self.data[first : first + count]
-        window = int.from_bytes(self.data[first : first + count + 1], "big") >> int(8 - shift)
-        return (window & ((1 << int(count * 8)) - 1)).to_bytes(count, "big")
+        window: int = int.from_bytes(self.data[first : first + count + 1], "big") >> int(8 - shift)
+        window &= (1 << int(count * 8)) - 1
+        return window.to_bytes(int(count), "big")
 
     def characters(self, count: i64) -> str:
         """`count` characters of a String (7.1.10)."""

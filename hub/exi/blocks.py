@@ -1,8 +1,8 @@
 """The reading side of blocks and value channels (section 9); `channels` is the writing side and tells the layout.
 
-`BlockReader` drives its decoder through the two phases of each block. Events of the structure are recorded; when the
-block's values have been read, they are played to the real sink. Both phases can stop at the end of the input and go
-on later.
+`BlockReader` drives its decoder through the two phases of each block. Events of the structure are recorded;
+when the block's values have been read, they are played to the real sink. Both phases can stop at the end of
+the input and go on later.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class Recorder(Sink):
     """Records events instead of passing them on."""
 
     def __init__(self, target: Sink) -> None:
+        super().__init__()
         self.target = target
         self.events: list[Recorded] = []
 
@@ -86,17 +87,6 @@ class Recorder(Sink):
     def entity(self, name: str) -> None:
         self.record(_ENTITY, None, (name,))
 
-    def namespace_of(self, prefix: str) -> str:
-        depth = 0
-        for event in reversed(self.events):
-            if event.kind == _END:
-                depth += 1
-            elif event.kind == _START and depth > 0:
-                depth -= 1
-            elif event.kind == _NAMESPACE and depth == 0 and event.texts[0] == prefix:
-                return event.texts[1]
-        return self.target.namespace_of(prefix)
-
     def play(self, values: list[str]) -> None:
         """Pass everything on, with the values in their places."""
         target = self.target
@@ -125,7 +115,9 @@ class Recorder(Sink):
                 self.play_named(kind, qname, texts, values, event.index)
         self.events = []
 
-    def play_named(self, kind: i64, qname: QName, texts: tuple[str, ...], values: list[str], index: i64) -> None:
+    def play_named(
+        self, kind: i64, qname: QName, texts: tuple[str, ...], values: list[str], index: i64
+    ) -> None:
         """Pass on one event that has a name."""
         target = self.target
         if kind == _START:
@@ -164,12 +156,6 @@ class BlockReader:
         """More of the compressed input."""
         if self.inflater is not None:
             self.inflater.feed(data)
-
-    def bytes_read(self) -> int:
-        """Input bytes used so far."""
-        if self.inflater is not None:
-            return self.inflater.total_in
-        return int(self.decoder.reader.pos >> 3)
 
     def attribute(self, datatype: Datatype, qname: QName, prefix: str) -> None:
         """An attribute whose value comes with its channel."""
@@ -222,7 +208,9 @@ class BlockReader:
             self.decoder.event()
         except TruncatedError as error:
             if not self.unopened:
-                raise DecodeError(f"a DEFLATE stream ends too early: {error.reason}", error.bit_offset) from None
+                raise DecodeError(
+                    f"a DEFLATE stream ends too early: {error.reason}", error.bit_offset
+                ) from None
             self.decoder.reader = self.new_reader(self.inflater.next_stream())
             self.unopened = False
             self.structure_event()
@@ -254,12 +242,16 @@ class BlockReader:
         mark = reader.pos
         decoder.journal.notes.clear()
         try:
-            text = read_value(reader, decoder.tables.values, datatype, qname, decoder.journal, decoder.list_items)
+            text = read_value(
+                reader, decoder.tables.values, datatype, qname, decoder.journal, decoder.list_items
+            )
         except TruncatedError as error:
             decoder.journal.rollback()
             reader.pos = mark
             if self.inflater is not None:
-                raise DecodeError(f"a DEFLATE stream ends too early: {error.reason}", error.bit_offset) from None
+                raise DecodeError(
+                    f"a DEFLATE stream ends too early: {error.reason}", error.bit_offset
+                ) from None
             raise
         decoder.give(len(text))
         self.values[index] = text

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from typing import Final
 
-from .datatypes import (BASE64, BOOLEAN, COLLAPSE, DATES, DECIMAL, FLOAT, HEX, INTEGER, LIST, N_BIT, PRESERVE, REPLACE,
-                        STRING, UNSIGNED, Datatype)  # fmt: skip
+from .datatypes import (
+    BASE64,
+    BOOLEAN,
+    COLLAPSE,
+    DATES,
+    DECIMAL,
+    FLOAT,
+    HEX,
+    INTEGER,
+    LIST,
+    N_BIT,
+    PRESERVE,
+    REPLACE,
+    STRING,  # fmt: skip
+    UNSIGNED,
+    Datatype,
+)
 from .model import Particle, Type, Wildcard
 from .names import XSD_URI
 
@@ -17,22 +32,23 @@ DATE_KINDS: Final = ("dateTime", "time", "date", "gYearMonth", "gYear", "gMonthD
 N_BIT_VALUES: Final = 4096  # the largest range that is coded as an offset (7.1.9)
 
 _KINDS: Final = {
-    "base64Binary": BASE64, "hexBinary": HEX, "boolean": BOOLEAN, "decimal": DECIMAL, "double": FLOAT, "float": FLOAT,
-    "integer": INTEGER, **dict.fromkeys(DATE_KINDS, DATES),
+    "base64Binary": BASE64, "hexBinary": HEX, "boolean": BOOLEAN, "decimal": DECIMAL, "double": FLOAT,
+    "float": FLOAT, "integer": INTEGER, **dict.fromkeys(DATE_KINDS, DATES),
 }  # fmt: skip
 _LISTS: Final = {"NMTOKENS": "NMTOKEN", "IDREFS": "IDREF", "ENTITIES": "ENTITY"}
 
 # Type and base, bases first; a type without base here derives from anySimpleType.
 _BASES: Final = {
     **dict.fromkeys(
-        ("string", "boolean", "decimal", "float", "double", "duration", *DATE_KINDS, "hexBinary", "base64Binary",
+        ("string", "boolean", "decimal", "float", "double", "duration", *DATE_KINDS, "hexBinary",
+        "base64Binary",
          "anyURI", "QName", "NOTATION"), "anySimpleType"),
     "normalizedString": "string", "token": "normalizedString", "language": "token", "NMTOKEN": "token",
-    "Name": "token", "NCName": "Name", "ID": "NCName", "IDREF": "NCName", "ENTITY": "NCName",
-    "NMTOKENS": "anySimpleType", "IDREFS": "anySimpleType", "ENTITIES": "anySimpleType",
-    "integer": "decimal", "nonPositiveInteger": "integer", "negativeInteger": "nonPositiveInteger",
-    "long": "integer", "int": "long", "short": "int", "byte": "short", "nonNegativeInteger": "integer",
-    "positiveInteger": "nonNegativeInteger", "unsignedLong": "nonNegativeInteger", "unsignedInt": "unsignedLong",
+    "Name": "token", "NCName": "Name", "ID": "NCName", "IDREF": "NCName", "ENTITY": "NCName", "NMTOKENS":
+    "anySimpleType", "IDREFS": "anySimpleType", "ENTITIES": "anySimpleType", "integer": "decimal",
+    "nonPositiveInteger": "integer", "negativeInteger": "nonPositiveInteger", "long": "integer", "int":
+    "long", "short": "int", "byte": "short", "nonNegativeInteger": "integer", "positiveInteger":
+    "nonNegativeInteger", "unsignedLong": "nonNegativeInteger", "unsignedInt": "unsignedLong",
     "unsignedShort": "unsignedInt", "unsignedByte": "unsignedShort",
 }  # fmt: skip
 

@@ -1,9 +1,9 @@
 """Blocks and value channels of the pre-compression and compression alignments (section 9).
 
-A block is the structure of some events followed by their values, the values of each qualified name together, names in
-order of first use. Up to 100 values, all of a block is one stream; beyond, the structure is one stream, then all
-channels of at most 100 values share one, then every larger channel has its own (9.3). With compression a stream is
-raw DEFLATE; without, the streams just follow each other.
+A block is the structure of some events followed by their values, the values of each qualified name together,
+names in order of first use. Up to 100 values, all of a block is one stream; beyond, the structure is one
+stream, then all channels of at most 100 values share one, then every larger channel has its own (9.3). With
+compression a stream is raw DEFLATE; without, the streams just follow each other.
 
 `Inflater` hands out whole streams of a growing input and bounds what they may expand to.
 """

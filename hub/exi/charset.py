@@ -1,8 +1,9 @@
 """Pattern facets → restricted character sets (section 7.1.10.1).
 
-A set is the characters that a regular expression of XML Schema can match anywhere. There is none if the expression
-holds a wildcard, a category or block escape, a multi-character escape other than \\s, characters beyond the basic
-plane, or if 256 characters or more are in it. `^` and `$` outside a class are ordinary characters in XML Schema.
+A set is the characters that a regular expression of XML Schema can match anywhere. There is none if the
+expression holds a wildcard, a category or block escape, a multi-character escape other than \\s, characters
+beyond the basic plane, or if 256 characters or more are in it. `^` and `$` outside a class are ordinary
+characters in XML Schema.
 """
 
 from __future__ import annotations

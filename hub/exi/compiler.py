@@ -1,8 +1,8 @@
 """Schema model → `Grammars`: type grammars, element grammars, document and fragment grammars (section 8.5).
 
-For each type two grammars are made, Type and TypeEmpty (8.5.4.1.3); each starts with a chain of states in which
-attributes may come, in order of their names, and goes on with the content. States of a start tag are copies of the
-content's start, because undeclared content leads them elsewhere (8.5.4.4.1).
+For each type two grammars are made, Type and TypeEmpty (8.5.4.1.3); each starts with a chain of states in
+which attributes may come, in order of their names, and goes on with the content. States of a start tag are
+copies of the content's start, because undeclared content leads them elsewhere (8.5.4.4.1).
 """
 
 from __future__ import annotations
@@ -66,7 +66,14 @@ class Compiler:
             self.fill_type(type_, flags, number)
         words, offsets = self.lower()
         return Grammars(
-            self.names_in_order, self.datatypes, words, offsets, global_elements, attributes, sorted(types), fragment
+            self.names_in_order,
+            self.datatypes,
+            words,
+            offsets,
+            global_elements,
+            attributes,
+            sorted(types),
+            fragment,
         )
 
     def lower(self) -> tuple[list[int], list[int]]:
@@ -83,7 +90,7 @@ class Compiler:
                     words.append(number if following == SELF else following)
         return words, offsets
 
-    # --- numbers -----------------------------------------------------------------------------------------------
+    # --- numbers --------------------------------------------------------------------------------------------
 
     def row(self, row: Row) -> int:
         """Number a state."""
@@ -111,11 +118,13 @@ class Compiler:
             self.datatypes.append(datatype)
         return known
 
-    # --- elements and types ------------------------------------------------------------------------------------
+    # --- elements and types ---------------------------------------------------------------------------------
 
     def element_state(self, element: Element) -> int:
         """The first state of an element's grammar (8.5.4.1.2)."""
-        flags = (TYPE_CASTABLE if id(element.type) in self.castable else 0) | (NILLABLE if element.nillable else 0)
+        flags = (TYPE_CASTABLE if id(element.type) in self.castable else 0) | (
+            NILLABLE if element.nillable else 0
+        )
         return self.type_state(element.type, flags)
 
     def type_state(self, type_: Type, flags: int) -> int:
@@ -206,7 +215,7 @@ class Compiler:
             return [(AT_ANY, 0, 0, SELF)]
         return [(AT_NS, self.uri_numbers[uri], 0, SELF) for uri in sorted(wildcard.uris)]
 
-    # --- fragments ---------------------------------------------------------------------------------------------
+    # --- fragments ------------------------------------------------------------------------------------------
 
     def fragment(self) -> list[tuple[int, int]]:
         """(name, first state) of every declared element name (8.5.2); clashing ones get the relaxed grammar."""

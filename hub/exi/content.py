@@ -1,9 +1,9 @@
 """Content models → deterministic automata (sections 8.5.4.1.5 to 8.5.4.2).
 
-A particle is unrolled into positions as its occurrence bounds say, then states are sets of positions that may come
-next, joined where two of them bear the same name. That is what the specification's elimination of empty productions
-and of duplicate terminals computes, and it makes ambiguous content models (streams.xsd has two) as good as any
-other. Equivalent states are merged; they offer the same codes.
+A particle is unrolled into positions as its occurrence bounds say, then states are sets of positions that may
+come next, joined where two of them bear the same name. That is what the specification's elimination of empty
+productions and of duplicate terminals computes, and it makes ambiguous content models (streams.xsd has two)
+as good as any other. Equivalent states are merged; they offer the same codes.
 
 An all-group is looser than in XSD: any member any number of times, in any order (8.5.4.1.8.3).
 """
@@ -57,7 +57,7 @@ class Automaton:
         self.follow: list[set[int]] = []
         self.followers = 0
 
-    # --- positions ---------------------------------------------------------------------------------------------
+    # --- positions ------------------------------------------------------------------------------------------
 
     def particle(self, particle: Particle) -> Fragment:
         """Unroll the occurrences: `least` copies, then a loop or nested optional copies."""
@@ -125,7 +125,7 @@ class Automaton:
         for position in last:
             self.follow[position].update(first)
 
-    # --- states ------------------------------------------------------------------------------------------------
+    # --- states ---------------------------------------------------------------------------------------------
 
     def build(self, particle: Particle) -> list[Node]:
         """The states; the first is where the content starts."""

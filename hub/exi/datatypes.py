@@ -1,8 +1,9 @@
 """Datatype representations: how one value of a given type is written and read (section 7.1, table 7-1).
 
-`Datatype` is a record; its `kind` selects the code in `write_value` and `read_value`, the two functions at the heart
-of the codec. `write_value` returns False and may leave bits behind when the text is no value of the type: the caller
-marks the writer first and rewinds. Values of string kinds never fail and are the only ones that touch the tables.
+`Datatype` is a record; its `kind` selects the code in `write_value` and `read_value`, the two functions at
+the heart of the codec. `write_value` returns False and may leave bits behind when the text is no value of the
+type: the caller marks the writer first and rewinds. Values of string kinds never fail and are the only ones
+that touch the tables.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Final
 from . import lexical
 from .bits import BitReader, BitWriter, bits_for
 from .errors import DecodeError, LimitError
-from .lexical import ABSENT, DATE_TIME, DATE, DAY, MONTH, MONTH_DAY, TIME, YEAR, YEAR_MONTH, DateTime
+from .lexical import ABSENT, DATE, DATE_TIME, DAY, MONTH, TIME, YEAR, YEAR_MONTH, DateTime
 from .names import Journal, QName
 from .native import i64
 from .strings import LocalPartition, ValueTable
@@ -119,7 +120,7 @@ def enumeration_key(item: Datatype, text: str) -> object:
     return text if key is None else key
 
 
-# --- strings ---------------------------------------------------------------------------------------------------
+# --- strings ------------------------------------------------------------------------------------------------
 
 
 def write_string(writer: BitWriter, table: ValueTable, kind: Datatype, text: str, partition: LocalPartition,
@@ -202,7 +203,7 @@ def read_restricted(reader: BitReader, kind: Datatype, length: i64) -> str:
     return "".join(parts)
 
 
-# --- all other kinds -------------------------------------------------------------------------------------------
+# --- all other kinds ----------------------------------------------------------------------------------------
 
 
 def write_integer(writer: BitWriter, value: int) -> None:
@@ -369,7 +370,8 @@ def write_other(writer: BitWriter, kind: Datatype, text: str) -> bool:
     return write_octets(writer, parse_base64(text) if code == BASE64 else parse_hex(text))
 
 
-def write_value(writer: BitWriter, table: ValueTable, kind: Datatype, text: str, qname: QName, local_hits: bool,
+def write_value(writer: BitWriter, table: ValueTable, kind: Datatype, text: str, qname: QName, local_hits:
+bool,
                 journal: Journal) -> bool:  # fmt: skip
     """Write one value; False if the text is no value of the type."""
     code = kind.kind
@@ -429,7 +431,10 @@ def read_float(reader: BitReader) -> str:
     start = reader.pos
     mantissa = read_integer(reader)
     exponent = read_integer(reader)
-    if not -(1 << 63) <= mantissa < (1 << 63) or not lexical.FLOAT_SPECIAL <= exponent <= lexical.FLOAT_EXPONENT:
+    if (
+        not -(1 << 63) <= mantissa < (1 << 63)
+        or not lexical.FLOAT_SPECIAL <= exponent <= lexical.FLOAT_EXPONENT
+    ):
         raise DecodeError("expected a float with a mantissa of 63 bits and an exponent of 14", start)
     return lexical.format_float(mantissa, exponent)
 

@@ -1,11 +1,11 @@
 """Bits in, events out: `BodyDecoder` reads one EXI body (section 6) under any grammar and any alignment.
 
-The decoder is a loop over single events. Before each it notes where it stands; if the input ends inside the event,
-reader and tables go back there, and `run` may be called again when more input has arrived. So a body can be cut
-anywhere, is read once, and needs no length in front.
+The decoder is a loop over single events. Before each it notes where it stands; if the input ends inside the
+event, reader and tables go back there, and `run` may be called again when more input has arrived. So a body
+can be cut anywhere, is read once, and needs no length in front.
 
-In the reordered alignments a block alternates between two phases: its structure, whose events are recorded, and its
-values, after which the recorded events go to the sink.
+In the reordered alignments a block alternates between two phases: its structure, whose events are recorded,
+and its values, after which the recorded events go to the sink.
 """
 
 from __future__ import annotations
@@ -14,17 +14,35 @@ from typing import Final
 
 from .bits import BitReader, bits_for
 from .blocks import BlockReader
+from .codereader import CodeReader
 from .datatypes import Datatype, read_string, read_value
 from .errors import DecodeError, LimitError, TruncatedError
-from .events import (AT, AT_ANY, AT_NIL, AT_NS, AT_TYPE, AT_UNTYPED, CH, CH_ANY, CM_PI, DT, ED, EE, ER, NAMES, NS, SC,
-                     SE, SE_ANY, SE_NS)  # fmt: skip
+from .events import (
+    AT,
+    AT_ANY,
+    AT_NIL,
+    AT_TYPE,
+    AT_UNTYPED,
+    CH,
+    CH_ANY,
+    CM_PI,
+    DT,
+    ED,
+    EE,
+    ER,
+    NS,
+    SC,
+    SE,  # fmt: skip
+    SE_ANY,
+    SE_NS,
+)
 from .grammars import View
 from .lexical import WHITESPACE
-from .names import XSI_NIL, XSI_TYPE, XSI_URI, NameSpace, QName, is_name
+from .names import XSI_NIL, XSI_TYPE, QName, is_name
 from .native import i64
 from .options import Options
 from .sinks import Sink
-from .states import BUILTIN_TAG, FRAGMENT_CONTENT, Production, State
+from .states import BUILTIN_TAG, LEARNED_END, LEARNED_TEXT, Production, State
 from .tables import Tables
 
 NIL_VALUES: Final = ("true", "1", "false", "0")
@@ -40,40 +58,24 @@ class Outer:
         self.qnames = qnames
 
 
-class BodyDecoder:
+class BodyDecoder(CodeReader):
     """Reads the events of one body."""
 
     def __init__(self, view: View, options: Options, tables: Tables, reader: BitReader, sink: Sink) -> None:
-        self.view = view
-        self.options = options
-        self.tables = tables
-        self.journal = tables.journal
-        self.reader = reader
-        self.sink = sink
-        self.prefixes = "prefixes" in options.preserve
-        limits = options.limits
-        self.max_depth: i64 = limits.depth
-        self.max_attributes: i64 = limits.attributes
-        self.max_elements: i64 = limits.elements
-        self.max_size: i64 = limits.decoded_size
-        self.list_items: i64 = limits.list_items
-        self.size_floor: i64 = min(limits.expansion_floor, limits.decoded_size)
-        self.profile = view.grammars.schema_informed and (
-            options.max_builtin_element_grammars is not None or options.max_builtin_productions is not None
-        )
-        self.state = tables.root(options.fragment)
-        self.qname: QName | None = None
-        self.stack: list[State] = []
-        self.qnames: list[QName] = []
+        super().__init__(view, options, tables, reader, sink)
         self.outer: list[Outer] = []
-        self.attribute_count: i64 = 0
-        self.elements: i64 = 0
-        self.size: i64 = 0  # characters given to the sink
+        # Declarations as (depth, prefix, URI), kept where a type is named by its prefix: with lexical values.
+        self.scope: list[tuple[int, str, str]] = []
         self.repeated = ""  # the self-contained element whose SE the fragment must repeat first
         self.ended = False  # ED has been read
         self.block: BlockReader | None = None
         if options.is_reordered:
             self.block = BlockReader(self, sink)
+
+    def bytes_read(self) -> i64:
+        if self.block is not None and self.block.inflater is not None:
+            return self.block.inflater.total_in
+        return self.dropped + (self.reader.pos >> 3)
 
     def run(self) -> None:
         """Read to the end of the body; `TruncatedError` if the input ends first, then call again with more."""
@@ -128,74 +130,7 @@ class BodyDecoder:
             raise self.unexpected(f"the event code {state.count}.{code}")
         self.undeclared(state.second[code])
 
-    def unexpected(self, what: str) -> DecodeError:
-        """The error for something no production of the state describes."""
-        state = self.state
-        expected = [NAMES[production.event] for production in state.productions[:8]]
-        expected += [NAMES[event] for event in state.second]
-        return DecodeError(f"found {what}, expected one of {', '.join(expected)}", self.reader.pos)
-
-    def check_size(self) -> None:
-        """Refuse what grows far beyond its input, by table hits or otherwise."""
-        limits = self.options.limits
-        read = self.reader.pos >> 3
-        if self.block is not None:
-            read = self.block.bytes_read()
-        if self.size > self.max_size or self.size > (read + 1) * limits.expansion_ratio:
-            raise LimitError(f"{read} bytes become more than {self.size} characters", self.reader.pos)
-
-    # --- names -------------------------------------------------------------------------------------------------
-
-    def read_uri(self) -> NameSpace:
-        """A URI as hit or miss (7.3.1)."""
-        reader = self.reader
-        names = self.tables.names
-        start = reader.pos
-        index = reader.bits(bits_for(len(names.spaces) + 1))
-        if index == 0:
-            uri = reader.string()
-            known = names.space(uri)
-            self.tables.check(start)
-            return known if known is not None else names.add_uri(uri, self.journal)
-        if index > len(names.spaces):
-            raise DecodeError(f"expected a URI identifier, {index} is not assigned", start)
-        return names.spaces[index - 1]
-
-    def read_local(self, space: NameSpace) -> QName:
-        """A local name as hit or miss (7.3.1)."""
-        reader = self.reader
-        start = reader.pos
-        length = reader.unsigned()
-        if length == 0:
-            index = reader.bits(bits_for(len(space.names)))
-            if index >= len(space.names):
-                raise DecodeError(f"expected a local name identifier, {index} is not assigned", start)
-            return space.names[index]
-        local = reader.characters(length - 1)
-        if not is_name(local):
-            raise DecodeError(f"expected a name, found {local[:40]!r}", start)
-        self.tables.check(start)
-        known = space.by_local.get(local)
-        return known if known is not None else self.tables.names.add_local(space, local, self.journal)
-
-    def check_name(self, qname: QName) -> None:
-        """Refuse names that only a value of xsi:type may have."""
-        if ":" in qname.local:
-            raise DecodeError(f"expected a name, found {qname.local[:40]!r}", self.reader.pos)
-
-    def read_prefix(self, qname: QName) -> str:
-        """The prefix of a qualified name, if prefixes are preserved."""
-        if not self.prefixes:
-            return ""
-        prefixes = self.tables.names.spaces[qname.uri_id].prefixes
-        if len(prefixes) < 2:
-            return prefixes[0] if prefixes else ""
-        index = self.reader.bits(bits_for(len(prefixes)))
-        if index >= len(prefixes):
-            raise DecodeError(f"expected a prefix identifier, {index} is not assigned", self.reader.pos)
-        return prefixes[index]
-
-    # --- elements ----------------------------------------------------------------------------------------------
+    # --- elements -------------------------------------------------------------------------------------------
 
     def declared_element(self, production: Production) -> None:
         """SE(qname)."""
@@ -222,14 +157,12 @@ class BodyDecoder:
         self.check_name(qname)
         child = self.tables.element_state(qname)
         prefix = self.read_prefix(qname)
-        if state.builtin and self.may_learn(state):
+        if state.builtin:
             production = Production(SE, 0)
             production.qname = qname
             production.next = following
             production.child = child
             state.learn(production, self.journal)
-            if state.kind != FRAGMENT_CONTENT:
-                self.tables.learned += 1
         self.begin(qname, prefix, following, child)
 
     def enter(self, qname: QName, following: State, child: State) -> None:
@@ -248,13 +181,17 @@ class BodyDecoder:
             self.check_size()
         if self.qname is not None:
             self.qnames.append(self.qname)
+        while self.scope and self.scope[len(self.scope) - 1][0] > len(self.stack):
+            self.scope.pop()
         self.stack.append(following)
         self.qname = qname
         self.state = child
         self.attribute_count = 0
         if self.outer and len(self.stack) == self.outer[len(self.outer) - 1].depth + 1:
             if self.repeated != qname.tag:
-                raise DecodeError(f"found SE({qname.tag}), expected SE({self.repeated}) or ED", self.reader.pos)
+                raise DecodeError(
+                    f"found SE({qname.tag}), expected SE({self.repeated}) or ED", self.reader.pos
+                )
             self.repeated = ""
         else:
             self.sink.start(qname, prefix)
@@ -304,13 +241,7 @@ class BodyDecoder:
         assert qname is not None
         self.repeated = qname.tag
 
-    # --- attributes --------------------------------------------------------------------------------------------
-
-    def count_attribute(self) -> None:
-        """Refuse more attributes than the limit."""
-        self.attribute_count += 1
-        if self.attribute_count > self.max_attributes:
-            raise LimitError(f"more than {self.max_attributes} attributes", self.reader.pos)
+    # --- attributes -----------------------------------------------------------------------------------------
 
     def declared_attribute(self, production: Production) -> None:
         """AT(qname) with a value of its type; in built-in grammars also a learned xsi:type."""
@@ -353,17 +284,6 @@ class BodyDecoder:
             self.learn_attribute(state, qname)
         self.attribute_value(datatype, qname, prefix)
 
-    def learn_attribute(self, state: State, qname: QName) -> None:
-        """Remember AT(qname) in a built-in grammar (8.4.3)."""
-        if qname.tag in state.attributes or not self.may_learn(state):
-            return
-        production = Production(AT, 0)
-        production.qname = qname
-        production.datatype = self.view.untyped
-        production.next = state
-        state.learn(production, self.journal)
-        self.tables.learned += 1
-
     def attribute_value(self, datatype: Datatype, qname: QName, prefix: str) -> None:
         """The value, and the finished attribute."""
         self.count_attribute()
@@ -374,13 +294,6 @@ class BodyDecoder:
         value = read_value(self.reader, tables.values, datatype, qname, self.journal, self.list_items)
         self.give(len(qname.tag) + len(value))
         self.sink.attribute(qname, value, prefix)
-
-    def give(self, characters: i64) -> None:
-        """Count what goes to the sink."""
-        self.size += characters
-        if self.size > self.size_floor:
-            self.check_size()
-            self.tables.check(self.reader.pos)
 
     def type_value(self) -> None:
         """The value of xsi:type, and the switch to the type's grammar (8.5.4.4)."""
@@ -406,7 +319,11 @@ class BodyDecoder:
     def resolve(self, text: str) -> QName | None:
         """The type that a lexical xsi:type value names, by the prefixes in scope."""
         prefix, colon, local = text.strip(WHITESPACE).rpartition(":")
-        uri = self.sink.namespace_of(prefix if colon else "")
+        uri = ""
+        for _, declared, found in reversed(self.scope):
+            if declared == prefix:
+                uri = found
+                break
         return self.tables.names.find(f"{{{uri}}}{local}" if uri else local)
 
     def nil_value(self) -> None:
@@ -416,7 +333,9 @@ class BodyDecoder:
         assert qname is not None
         prefix = self.read_prefix(qname)
         state = self.state
-        value = read_value(self.reader, self.tables.values, self.view.boolean, qname, self.journal, self.list_items)
+        value = read_value(
+            self.reader, self.tables.values, self.view.boolean, qname, self.journal, self.list_items
+        )
         nil = value.strip(WHITESPACE)
         if nil not in NIL_VALUES:
             raise DecodeError(f"expected a boolean for xsi:nil, found {value[:40]!r}", self.reader.pos)
@@ -459,9 +378,11 @@ class BodyDecoder:
             self.tables.check(reader.pos)
             self.tables.names.add_prefix(space, prefix, self.journal)
         self.give(len(prefix) + len(space.uri))
+        if self.view.lexical:
+            self.scope.append((len(self.stack), prefix, space.uri))
         self.sink.namespace(prefix, space.uri, of_element)
 
-    # --- content -----------------------------------------------------------------------------------------------
+    # --- content --------------------------------------------------------------------------------------------
 
     def declared_text(self, production: Production) -> None:
         """CH with a value of its type, or untyped where content is mixed."""
@@ -485,9 +406,8 @@ class BodyDecoder:
         """An event whose code has two or three parts."""
         state = self.state
         if event == EE:
-            if state.builtin and self.may_learn(state) and state.end is None:
+            if state.builtin and not state.knows(LEARNED_END):
                 state.learn(Production(EE, 0), self.journal)
-                self.tables.learned += 1
             self.end_element()
         elif event == AT_TYPE:
             self.type_value()
@@ -505,11 +425,10 @@ class BodyDecoder:
             qname = self.read_local(self.read_uri())
             self.element(qname, self.view.content_state(state))
         elif event == CH_ANY:
-            if state.builtin and self.may_learn(state) and state.characters is None:
+            if state.builtin and not state.knows(LEARNED_TEXT):
                 production = Production(CH_ANY, 0)
                 production.next = state.content
                 state.learn(production, self.journal)
-                self.tables.learned += 1
             self.text_value(self.view.untyped)
             self.state = self.view.content_state(state)
         else:
@@ -540,10 +459,3 @@ class BodyDecoder:
                 self.sink.comment(text)
         if self.qname is not None:
             self.state = self.view.content_state(self.state)
-
-    def may_learn(self, state: State) -> bool:
-        """Whether a built-in grammar may still take a production (EXI Profile 2.2)."""
-        if not self.profile or state.kind == FRAGMENT_CONTENT:
-            return True
-        most = self.options.max_builtin_productions
-        return most is None or self.tables.learned < most

@@ -1,7 +1,7 @@
 """`xml.etree.ElementTree` elements → events of a `BodyEncoder`, without XML text in between.
 
-ElementTree keeps no prefixes, so the value of an xsi:type attribute is taken as {uri}local, as `ElementSink` gives
-it; `xs:` and `xsd:` are understood too, and a name without prefix belongs to no namespace.
+ElementTree keeps no prefixes, so the value of an xsi:type attribute is taken as {uri}local, as `ElementSink`
+gives it; `xs:` and `xsd:` are understood too, and a name without prefix belongs to no namespace.
 """
 
 from __future__ import annotations

@@ -1,129 +1,65 @@
 """Events in, bits out: `BodyEncoder` writes one EXI body (section 6) under any grammar and any alignment.
 
-The caller tells the events of one document in order; the encoder picks, for each, the production with the shortest
-event code that can carry it: a declared one, a wildcard, then what second and third parts offer (8.5.4.4). What no
-production carries raises `EncodeError`.
+The caller tells the events of one document in order; the encoder picks, for each, the production with the
+shortest event code that can carry it: a declared one, a wildcard, then what second and third parts offer
+(8.5.4.4). What no production carries raises `EncodeError`.
 
-A typed value is written speculatively: code first, then the value; if the text turns out to be no value of the type,
-the writer rewinds and the untyped production is taken. In the reordered alignments the structure goes straight to
-the writer and values wait in `channels` until their block is full.
+A typed value is written speculatively: code first, then the value; if the text turns out to be no value of
+the type, the writer rewinds and the untyped production is taken. In the reordered alignments the structure
+goes straight to the writer and values wait in `channels` until their block is full.
 """
 
 from __future__ import annotations
 
 from .bits import BitWriter, bits_for
 from .channels import BlockWriter
-from .datatypes import COLLAPSE, PRESERVE, STRING, Datatype, write_string, write_value
+from .codewriter import CodeWriter
+from .datatypes import COLLAPSE, PRESERVE, Datatype, write_string, write_value
 from .errors import EncodeError
-from .events import (AT, AT_ANY, AT_NIL, AT_TYPE, AT_UNTYPED, CH, CH_ANY, CM_PI, DT, EE, ER, NS, SC, SE,
-                     SE_ANY)  # fmt: skip
+from .events import (
+    AT_ANY,
+    AT_NIL,
+    AT_TYPE,
+    AT_UNTYPED,
+    CH,
+    CH_ANY,
+    CM_PI,
+    DT,
+    EE,
+    ER,
+    NS,
+    SC,
+    SE,
+    SE_ANY,  # fmt: skip
+)
 from .grammars import View
 from .lexical import WHITESPACE
-from .names import XSD_URI, XSI_NIL, XSI_TYPE, XSI_URI, NameSpace, QName, split_clark
+from .names import XSD_URI, XSI_NIL, XSI_TYPE, XSI_URI, QName, split_clark
 from .native import i64
-from .options import BIT_PACKED, Options
-from .states import BUILTIN_TAG, FIRST_TAG, FRAGMENT_CONTENT, Production, State
+from .options import Options
+from .states import FRAGMENT_CONTENT, LEARNED_END, LEARNED_TEXT, Production, State
 from .tables import Tables
 
 XSI_SCHEMA_HINTS = (f"{{{XSI_URI}}}schemaLocation", f"{{{XSI_URI}}}noNamespaceSchemaLocation")
 
 
-class BodyEncoder:
+class BodyEncoder(CodeWriter):
     """Writes the events of one body."""
 
     def __init__(self, view: View, options: Options, tables: Tables, writer: BitWriter) -> None:
-        self.view = view
-        self.options = options
-        self.tables = tables
-        self.journal = tables.journal
-        self.writer = writer
-        self.strict = view.strict
+        super().__init__(view, options, tables, writer)
         self.sorted = view.grammars.schema_informed
-        self.prefixes = "prefixes" in options.preserve
         self.local_hits = options.local_value_partitions
         self.block: BlockWriter | None = None
         if options.is_reordered:
             self.block = BlockWriter(options, writer)
         self.max_depth: i64 = options.limits.depth
-        self.profile = view.grammars.schema_informed and (
-            options.max_builtin_element_grammars is not None or options.max_builtin_productions is not None
-        )
         self.self_contained = frozenset(options.self_contained)
-        self.state = tables.root(options.fragment)
-        self.qname: QName | None = None
-        self.stack: list[State] = []
-        self.qnames: list[QName | None] = []
         self.open_tag = False  # nothing but the start tag's own events so far in this element
         self.keep_space: list[bool] = [view.lexical]
         self.outer: list[Saved] = []
 
-    # --- codes -------------------------------------------------------------------------------------------------
-
-    def first(self, production: Production) -> None:
-        """The event code of one part."""
-        state = self.state
-        code = production.code
-        if state.builtin:
-            code = state.count - 1 - code
-        if state.width:
-            self.writer.bits(code, state.width)
-
-    def second(self, event: i64, what: str) -> None:
-        """An event code of two parts; refuses if the options leave no such event here."""
-        state = self.state
-        code = state.second_code[event]
-        if code < 0:
-            raise EncodeError(f"{what} cannot be carried here{self.where()}")
-        self.writer.bits(state.count, state.width)
-        self.writer.bits(code, state.second_width)
-
-    def where(self) -> str:
-        """For messages: the path of open elements and the mode."""
-        names = [qname.tag for qname in self.qnames if qname is not None]
-        if self.qname is not None:
-            names.append(self.qname.tag)
-        mode = " (strict)" if self.strict else ""
-        return f" in {'/'.join(names) or 'the document'}{mode}"
-
-    # --- names -------------------------------------------------------------------------------------------------
-
-    def write_uri(self, uri: str) -> NameSpace:
-        """A URI as hit or miss (7.3.1)."""
-        names = self.tables.names
-        space = names.space(uri)
-        width = bits_for(len(names.spaces) + 1)
-        if space is None:
-            self.writer.bits(0, width)
-            self.writer.string(uri)
-            return names.add_uri(uri, self.journal)
-        self.writer.bits(space.uri_id + 1, width)
-        return space
-
-    def write_local(self, space: NameSpace, local: str) -> QName:
-        """A local name as hit or miss (7.3.1)."""
-        qname = space.by_local.get(local)
-        if qname is None:
-            self.writer.unsigned(len(local) + 1)
-            self.writer.characters(local)
-            return self.tables.names.add_local(space, local, self.journal)
-        self.writer.unsigned(0)
-        self.writer.bits(qname.local_id, bits_for(len(space.names)))
-        return qname
-
-    def write_qname(self, tag: str) -> QName:
-        """A qualified name (7.1.7), without its prefix."""
-        uri, local = split_clark(tag)
-        return self.write_local(self.write_uri(uri), local)
-
-    def write_prefix(self, uri: str, prefix: str) -> None:
-        """The prefix of a qualified name, if prefixes are preserved and there is a choice."""
-        space = self.tables.names.space(uri)
-        if space is None or len(space.prefixes) < 2:
-            return
-        index = space.prefixes.index(prefix) if prefix in space.prefixes else 0
-        self.writer.bits(index, bits_for(len(space.prefixes)))
-
-    # --- elements ----------------------------------------------------------------------------------------------
+    # --- elements -------------------------------------------------------------------------------------------
 
     def start_element(self, tag: str, prefix: str = "") -> None:
         """SE; the attributes must follow before anything else."""
@@ -151,6 +87,7 @@ class BodyEncoder:
         self.qname = qname
         self.state = child
         self.open_tag = True
+        self.tag_only = True
 
     def start_undeclared(self, tag: str) -> tuple[QName, State]:
         """SE(uri:*), SE(*) or an undeclared SE(*)."""
@@ -177,15 +114,11 @@ class BodyEncoder:
 
     def learn_element(self, state: State, qname: QName, following: State, child: State) -> None:
         """Remember SE(qname) in a built-in grammar (8.4.3)."""
-        if self.profile and not self.may_learn(state):
-            return
         production = Production(SE, 0)
         production.qname = qname
         production.next = following
         production.child = child
-        state.learn(production, self.journal)
-        if state.kind != FRAGMENT_CONTENT:
-            self.tables.learned += 1
+        self.learn(state, production)
 
     def end_element(self) -> None:
         """EE."""
@@ -198,7 +131,8 @@ class BodyEncoder:
                 self.restrain()
             self.end_undeclared()
         else:
-            # Strict: content that is empty although characters are due can still be carried as an empty value.
+            # Strict: content that is empty although characters are due can still be carried as an empty
+            # value.
             if not self.write_declared_text(""):
                 raise EncodeError(f"the end of the element cannot be carried here{self.where()}")
             production = self.state.end
@@ -213,9 +147,8 @@ class BodyEncoder:
             self.first(state.end)
             return
         self.second(EE, "the end of the element")
-        if state.builtin and (not self.profile or self.may_learn(state)):
-            state.learn(Production(EE, 0), self.journal)
-            self.tables.learned += 1
+        if state.builtin and not state.knows(LEARNED_END):
+            self.learn(state, Production(EE, 0))
 
     def leave(self) -> None:
         """Go on in the parent."""
@@ -235,7 +168,7 @@ class BodyEncoder:
         if self.block is not None:
             self.block.finish(self)
 
-    # --- attributes --------------------------------------------------------------------------------------------
+    # --- attributes -----------------------------------------------------------------------------------------
 
     def attributes(self, items: list[tuple[str, str]], prefixes: dict[str, str] | None = None) -> None:
         """All AT events of one element as (name, value); they are put in the order the grammar wants."""
@@ -249,6 +182,10 @@ class BodyEncoder:
     def attribute(self, tag: str, value: str, prefix: str = "") -> None:
         """One AT event; xsi:type goes through `xsi_type` instead."""
         state = self.state
+        if self.profile:
+            self.attribute_restrained(tag)
+            state = self.state
+            self.tag_only = False
         production = state.attributes.get(tag)
         if production is None:
             if tag == XSI_NIL and not state.builtin and self.xsi_nil(value, prefix):
@@ -274,6 +211,26 @@ class BodyEncoder:
         else:
             self.state = self.view.next_state(production)
 
+    def restrain(self) -> None:
+        """Before a built-in grammar would evolve: leave it, or at least use nothing new, if the EXI Profile says so.
+
+        The decoder needs to know nothing of this. It learns as ever; the encoder makes sure that not more
+        than the agreed grammars and productions are ever used again.
+        """
+        state = self.state
+        if not self.profile or not state.builtin or state.kind == FRAGMENT_CONTENT:
+            return
+        productions = self.options.max_builtin_productions
+        if self.must_leave():
+            self.write_xsi_type(XSD_URI, "anyType", "", "", "xsd:anyType", True)
+        elif productions is not None and self.tables.learned >= productions:
+            self.stop(state)
+
+    def attribute_restrained(self, tag: str) -> None:
+        """The EXI Profile wants a say before an attribute is learned."""
+        if tag not in self.state.attributes:
+            self.restrain()
+
     def typed_attribute(self, production: Production, datatype: Datatype, qname: QName, value: str,
                         prefix: str) -> bool:  # fmt: skip
         """AT(qname) with a value of its type; False, and nothing written, if the value is none."""
@@ -290,8 +247,6 @@ class BodyEncoder:
         """AT(uri:*), AT(*) or an undeclared AT(*); a global declaration gives the type (8.5.4.4.1)."""
         if self.strict and tag in XSI_SCHEMA_HINTS and self.state.any_attribute is None:
             return  # hints for a validator; strict grammars have no place for them
-        if self.profile and self.state.builtin:
-            self.restrain()
         state = self.state
         uri, local = split_clark(tag)
         production = state.attribute_spaces.get(uri)
@@ -310,7 +265,8 @@ class BodyEncoder:
         if production is not None:
             self.state = self.view.next_state(production)
 
-    def try_undeclared(self, production: Production | None, tag: str, uri: str, local: str, datatype: Datatype,
+    def try_undeclared(self, production: Production | None, tag: str, uri: str, local: str, datatype:
+    Datatype,
                        value: str, prefix: str) -> bool:  # fmt: skip
         """Write the attribute with this type; False, and nothing written, if the value is none of the type."""
         mark = self.writer.mark()
@@ -341,31 +297,26 @@ class BodyEncoder:
             self.write_prefix(qname.uri, prefix)
         return self.write(datatype, value, qname)
 
-    def learn_attribute(self, state: State, qname: QName) -> None:
-        """Remember AT(qname) in a built-in grammar (8.4.3)."""
-        if qname.tag in state.attributes or (self.profile and not self.may_learn(state)):
-            return
-        production = Production(AT, 0)
-        production.qname = qname
-        production.datatype = self.view.untyped
-        production.next = state
-        state.learn(production, self.journal)
-        self.tables.learned += 1
-
-    def xsi_type(self, uri: str, local: str, prefix: str = "", value_prefix: str = "", text: str = "") -> None:
+    def xsi_type(
+        self, uri: str, local: str, prefix: str = "", value_prefix: str = "", text: str = ""
+    ) -> None:
         """AT(xsi:type) with the name it stands for; must come before all other attributes."""
-        if self.profile and self.state.builtin:
-            self.restrain()
-        self.write_xsi_type(uri, local, prefix, value_prefix, text)
+        if self.view.lexical and not self.prefixes and uri:
+            raise EncodeError(
+                "xsi:type needs preserve prefixes beside lexical: its prefix would mean nothing"
+            )
+        self.write_xsi_type(uri, local, prefix, value_prefix, text, self.profile and self.must_leave())
 
-    def write_xsi_type(self, uri: str, local: str, prefix: str, value_prefix: str, text: str) -> None:
+    def write_xsi_type(
+        self, uri: str, local: str, prefix: str, value_prefix: str, text: str, forced: bool
+    ) -> None:
         """The event, its value and the switch to the type's grammar (8.5.4.4)."""
         state = self.state
         writer = self.writer
         if state.second_code[AT_TYPE] >= 0:
             self.second(AT_TYPE, "xsi:type")
         else:
-            production = state.attributes.get(XSI_TYPE)
+            production = None if forced else state.attributes.get(XSI_TYPE)
             if production is not None:
                 self.first(production)
             else:
@@ -376,14 +327,16 @@ class BodyEncoder:
                     self.second(AT_ANY, "xsi:type")
                 qname = self.write_qname(XSI_TYPE)
                 if production is None and state.builtin:
+                    if self.profile and state.count == 0:
+                        self.stop(state)
                     self.learn_attribute(state, qname)
+        self.tag_only = False
         if self.prefixes:
             self.write_prefix(XSI_URI, prefix)
         names = self.tables.names
         if self.view.lexical:
-            found = names.find(XSI_TYPE)
-            assert found is not None
-            write_string(writer, self.tables.values, self.view.untyped, text, self.tables.values.partition(found),
+            found = names.find(XSI_TYPE) assert found is not None write_string(writer, self.tables.values,
+            self.view.untyped, text, self.tables.values.partition(found),
                          self.local_hits, self.journal)  # fmt: skip
             named = names.find(f"{{{uri}}}{local}" if uri else local)
         else:
@@ -398,24 +351,35 @@ class BodyEncoder:
         state = self.state
         nil = value.strip(WHITESPACE)
         if nil not in ("true", "1", "false", "0"):
-            return False
+            return self.untyped_nil(value, prefix)
         if state.second_code[AT_NIL] >= 0:
             self.second(AT_NIL, "xsi:nil")
         elif state.any_attribute is not None:
             self.first(state.any_attribute)
             self.write_qname(XSI_NIL)
         elif self.strict and nil in ("false", "0"):
-            return True  # says nothing; strict grammars of elements that are not nillable have no place for it
+            return (
+                True  # says nothing; strict grammars of elements that are not nillable have no place for it
+            )
         else:
             raise EncodeError(f"xsi:nil cannot be carried here{self.where()}")
         if self.prefixes:
             self.write_prefix(XSI_URI, prefix)
         qname = self.tables.names.find(XSI_NIL)
         assert qname is not None
-        write_value(self.writer, self.tables.values, self.view.boolean, value, qname, self.local_hits, self.journal)
+        write_value(
+            self.writer, self.tables.values, self.view.boolean, value, qname, self.local_hits, self.journal
+        )
         if nil in ("true", "1") and state.empty_id >= 0:
             self.state = self.view.state(int(state.empty_id))
         return True
+
+    def untyped_nil(self, value: str, prefix: str) -> bool:
+        """AT(*)[untyped], the only place for an xsi:nil that is no boolean."""
+        state = self.state
+        self.second(AT_UNTYPED, f"xsi:nil {value!r}")
+        self.writer.bits(state.attribute_count, state.attribute_width)
+        return self.finish_undeclared(self.write_qname(XSI_NIL), self.view.untyped, value, prefix)
 
     def namespace(self, prefix: str, uri: str, of_element: bool) -> None:
         """NS; only written if prefixes are preserved (7.1.7, 8.5.4.4)."""
@@ -430,13 +394,15 @@ class BodyEncoder:
             self.tables.names.add_prefix(space, prefix, self.journal)
         self.writer.bits(1 if of_element else 0, 1)
 
-    # --- values ------------------------------------------------------------------------------------------------
+    # --- values ---------------------------------------------------------------------------------------------
 
     def write(self, datatype: Datatype, text: str, qname: QName) -> bool:
         """One value, now or with its channel; False if the text is no value of the type."""
         if self.block is not None:
             return self.block.add(self, datatype, text, qname)
-        return write_value(self.writer, self.tables.values, datatype, text, qname, self.local_hits, self.journal)
+        return write_value(
+            self.writer, self.tables.values, datatype, text, qname, self.local_hits, self.journal
+        )
 
     def space_matters(self, spaces: bool) -> None:
         """xml:space of the open element."""
@@ -445,8 +411,8 @@ class BodyEncoder:
     def text(self, text: str, before_end: bool) -> None:
         """Character data between two other events, as one piece.
 
-        White space alone between tags is layout and not carried, unless xml:space or preserve.lexicalValues keeps
-        it, the schema declares mixed content here, or it is all that the element holds.
+        White space alone between tags is layout and not carried, unless xml:space or preserve.lexicalValues
+        keeps it, the schema declares mixed content here, or it is all that the element holds.
         """
         if not text:
             return
@@ -455,11 +421,17 @@ class BodyEncoder:
             if declared is not None and declared.event == CH:
                 datatype = declared.datatype
                 if datatype is not None and datatype.whitespace != PRESERVE:
-                    text = " ".join(text.split()) if datatype.whitespace == COLLAPSE else text.translate(_REPLACE)
+                    text = (
+                        " ".join(text.split())
+                        if datatype.whitespace == COLLAPSE
+                        else text.translate(_REPLACE)
+                    )
                     if not text and self.state.second_code[EE] >= 0:
                         return
-            elif not (self.open_tag and before_end) and not text.strip(WHITESPACE) and (
-                declared is None or self.state.builtin
+            elif (
+                not (self.open_tag and before_end)
+                and not text.strip(WHITESPACE)
+                and (declared is None or self.state.builtin)
             ):
                 return
         self.characters(text)
@@ -481,11 +453,10 @@ class BodyEncoder:
         if state.second_code[CH_ANY] < 0:
             raise EncodeError(f"the text {text[:40]!r} cannot be carried here{self.where()}")
         self.second(CH_ANY, "text")
-        if state.builtin and (not self.profile or self.may_learn(state)):
+        if state.builtin and not state.knows(LEARNED_TEXT):
             production = Production(CH_ANY, 0)
             production.next = state.content
-            state.learn(production, self.journal)
-            self.tables.learned += 1
+            self.learn(state, production)
         self.write(self.view.untyped, text, qname)
         self.state = self.view.content_state(state)
 
@@ -509,7 +480,7 @@ class BodyEncoder:
         self.state = following if following is not None else self.view.next_state(production)
         return True
 
-    # --- everything that only fidelity options carry -------------------------------------------------------------
+    # --- everything that only fidelity options carry --------------------------------------------------------
 
     def doctype(self, name: str, public: str, system: str, text: str) -> None:
         """DT."""
@@ -553,7 +524,7 @@ class BodyEncoder:
         if self.qname is not None:
             self.state = self.view.content_state(self.state)
 
-    # --- self-contained elements (8.5.4.4, 6.?) --------------------------------------------------------------------
+    # --- self-contained elements (8.5.4.4, 6.?) -------------------------------------------------------------
 
     def self_contain(self, tag: str, prefix: str) -> None:
         """SC for the element just started, if the options ask for it; it becomes a fragment of its own."""
@@ -561,7 +532,9 @@ class BodyEncoder:
             return
         self.second(SC, "a self-contained element")
         self.writer.align()
-        self.outer.append(Saved(len(self.stack) - 1, tag, self.tables, self.state, self.stack, self.qnames, self.qname))
+        self.outer.append(
+            Saved(len(self.stack) - 1, tag, self.tables, self.state, self.stack, self.qnames, self.qname)
+        )
         self.tables = Tables(self.view, self.options)
         self.tables.journal = self.journal
         self.state = self.tables.root(True)
@@ -584,28 +557,6 @@ class BodyEncoder:
         self.qnames = saved.qnames
         self.state = self.stack.pop()
         self.qname = self.qnames.pop()
-
-    # --- EXI Profile -----------------------------------------------------------------------------------------------
-
-    def may_learn(self, state: State) -> bool:
-        """Whether a built-in grammar may still take a production (EXI Profile 2.2)."""
-        if state.kind == FRAGMENT_CONTENT:
-            return True
-        most = self.options.max_builtin_productions
-        return most is None or self.tables.learned < most
-
-    def restrain(self) -> None:
-        """Leave a built-in grammar that the EXI Profile forbids to evolve, by way of xsi:type="xsd:anyType"."""
-        state = self.state
-        if not self.profile or not state.builtin or state.kind == FRAGMENT_CONTENT:
-            return
-        grammars = self.options.max_builtin_element_grammars
-        productions = self.options.max_builtin_productions
-        fresh = state.count == 0 or (state.count == 1 and XSI_TYPE in state.attributes)
-        over = grammars is not None and len(self.tables.builtin) > grammars and fresh
-        full = productions is not None and self.tables.learned >= productions
-        if (over or full) and state.kind == BUILTIN_TAG and (over or self.open_tag):
-            self.write_xsi_type(XSD_URI, "anyType", "", "", "xsd:anyType")
 
 
 class Saved:

@@ -5,8 +5,8 @@
     counted list of datatypes; elements, attributes, types, fragment: counted lists of pairs
     counted list of states: kind, flags, content + 1, empty + 1, counted productions
 
-Numbers are unsigned LEB128, strings UTF-8 with their length in bytes, signed numbers zigzag. Everything is written
-in one pass and can be read in place by a device without a heap.
+Numbers are unsigned LEB128, strings UTF-8 with their length in bytes, signed numbers zigzag. Everything is
+written in one pass and can be read in place by a device without a heap.
 """
 
 from __future__ import annotations
@@ -146,7 +146,9 @@ def loads(data: bytes) -> Grammars:
     if data[:4] != MAGIC:
         raise SchemaError("this is no grammar file: it does not begin with EXIG")
     if data[4:5] != bytes([VERSION]):
-        raise SchemaError(f"expected version {VERSION} of the grammar file, found {data[4:5].hex() or 'nothing'}")
+        raise SchemaError(
+            f"expected version {VERSION} of the grammar file, found {data[4:5].hex() or 'nothing'}"
+        )
     body = data[9:]
     if zlib.crc32(body) != int.from_bytes(data[5:9], "big"):
         raise SchemaError("the grammar file is damaged: its checksum does not fit")

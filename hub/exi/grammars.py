@@ -1,8 +1,8 @@
 """`Grammars`: everything a schema set says about a stream, as flat tables of integers.
 
-The tables are what `load_schemas` computes, what the grammar file holds and what a small device would read in place.
-`View` lowers them for one set of options: a `State` object is made when a coder first steps on it, so a large schema
-set costs little until its elements are used.
+The tables are what `load_schemas` computes, what the grammar file holds and what a small device would read in
+place. `View` lowers them for one set of options: a `State` object is made when a coder first steps on it, so
+a large schema set costs little until its elements are used.
 
 Words of one state in `Grammars.words`, starting at `offsets[state]`:
 
@@ -19,11 +19,44 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from .datatypes import (BASE64, BOOLEAN, BOOLEAN_LEXICAL, CHARSET, DATES, DECIMAL, ENUM, FLOAT, HEX, INTEGER, LIST,
-                        N_BIT, STRING, UNSIGNED, Datatype)  # fmt: skip
+from .datatypes import (
+    BASE64,
+    BOOLEAN,
+    BOOLEAN_LEXICAL,
+    CHARSET,
+    DATES,
+    DECIMAL,
+    ENUM,
+    FLOAT,
+    HEX,
+    INTEGER,
+    LIST,
+    N_BIT,  # fmt: skip
+    STRING,
+    UNSIGNED,
+    Datatype,
+)
 from .errors import SchemaError
-from .events import (AT, AT_ANY, AT_NIL, AT_NS, AT_TYPE, AT_UNTYPED, CH, CH_ANY, CM_PI, DT, ED, EE, ER, NS, SC, SE,
-                     SE_ANY, SE_NS)  # fmt: skip
+from .events import (
+    AT,
+    AT_ANY,
+    AT_NIL,
+    AT_NS,
+    AT_TYPE,
+    AT_UNTYPED,
+    CH,
+    CH_ANY,
+    CM_PI,
+    DT,
+    ED,
+    EE,
+    ER,
+    NS,
+    SC,
+    SE,
+    SE_ANY,  # fmt: skip
+    SE_NS,
+)
 from .names import EXI_URI, XSD_URI, NameSpace, QName, initial_namespaces
 from .options import Options
 from .states import DOC_CONTENT, DOC_END, FIRST_TAG, FRAGMENT_CONTENT, Production, State
@@ -38,7 +71,8 @@ OPERANDS: Final = {
     EE: (), CH: ("datatype", "next"), CH_ANY: ("next",),
 }  # fmt: skip
 
-# Section 7.1.10.1, table 7-2: character sets of values written in their lexical form (preserve.lexicalValues).
+# Section 7.1.10.1, table 7-2: character sets of values written in their lexical form
+# (preserve.lexicalValues).
 _DATE_SET = "\t\n\r +-.0123456789:TZ"
 LEXICAL_SETS: Final = {
     BASE64: "\t\n\r +/0123456789=ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
@@ -56,9 +90,9 @@ LEXICAL_SETS: Final = {
 # Section 7.4: representations that a datatypeRepresentationMap may name.
 REPRESENTATIONS: Final = {
     "base64Binary": (BASE64, 0), "hexBinary": (HEX, 0), "boolean": (BOOLEAN, 0), "decimal": (DECIMAL, 0),
-    "double": (FLOAT, 0), "integer": (INTEGER, 0), "string": (STRING, 0), "dateTime": (DATES, 0), "time": (DATES, 1),
-    "date": (DATES, 2), "gYearMonth": (DATES, 3), "gYear": (DATES, 4), "gMonthDay": (DATES, 5), "gDay": (DATES, 6),
-    "gMonth": (DATES, 7),
+    "double": (FLOAT, 0), "integer": (INTEGER, 0), "string": (STRING, 0), "dateTime": (DATES, 0), "time":
+    (DATES, 1), "date": (DATES, 2), "gYearMonth": (DATES, 3), "gYear": (DATES, 4), "gMonthDay": (DATES, 5),
+    "gDay": (DATES, 6), "gMonth": (DATES, 7),
 }  # fmt: skip
 
 

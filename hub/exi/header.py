@@ -1,7 +1,7 @@
 """The EXI header: cookie, distinguishing bits, version and the options document (section 5).
 
-The options document is itself EXI: strict, bit-packed, under the grammar of its own schema (appendix C), which is
-written down here in the schema model and compiled like any other.
+The options document is itself EXI: strict, bit-packed, under the grammar of its own schema (appendix C),
+which is written down here in the schema model and compiled like any other.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ COOKIE: Final = b"$EXI"
 VERSION: Final = 1  # final version 1; the only one there is (5.3)
 
 _PRESERVE: Final = (
-    ("dtd", "dtd"), ("prefixes", "prefixes"), ("lexicalValues", "lexical"), ("comments", "comments"), ("pis", "pis"),
+    ("dtd", "dtd"), ("prefixes", "prefixes"), ("lexicalValues", "lexical"), ("comments", "comments"), ("pis",
+    "pis"),
 )  # fmt: skip
 _DECIMAL: Final = clark(XSD_URI, "decimal")
 HEADER_OPTIONS: Final = Options(strict=True)
@@ -49,7 +50,7 @@ def exi(local: str) -> str:
     return clark(EXI_URI, local)
 
 
-# --- the schema of the options document (appendix C) -------------------------------------------------------------
+# --- the schema of the options document (appendix C) --------------------------------------------------------
 
 
 def _sequence(*particles: Particle) -> Type:
@@ -70,7 +71,8 @@ def options_grammars() -> Grammars:
     # The numbers have anonymous types, so that no xsi:type can be offered in front of them.
     unsigned = Type(None, base, base.datatype, simple=True)
     # Named types of the schema: the datatype representations (7.4). They matter as names in the string table.
-    named = [Type(exi(local), types[clark(XSD_URI, local)], types[clark(XSD_URI, local)].datatype, simple=True)
+    named = [Type(exi(local), types[clark(XSD_URI, local)], types[clark(XSD_URI, local)].datatype,
+    simple=True)
              for local in REPRESENTATIONS]  # fmt: skip
     anything = Particle(Wildcard())
     alignment = Type(particle=Particle(Group(CHOICE, [
@@ -90,7 +92,9 @@ def options_grammars() -> Grammars:
         _optional("preserve", _sequence(*(_optional(local) for local, _ in _PRESERVE))),
         _optional("blockSize", unsigned),
     )
-    common = _sequence(_optional("compression"), _optional("fragment"), _optional("schemaId", string, nillable=True))
+    common = _sequence(
+        _optional("compression"), _optional("fragment"), _optional("schemaId", string, nillable=True)
+    )
     root = _sequence(_optional("lesscommon", less_common), _optional("common", common), _optional("strict"))
     schema = Schema([Element(exi("header"), root)], [], [*types.values(), *named], {EXI_URI})
     return Compiler(schema).compile()
@@ -101,7 +105,7 @@ def _options_view() -> View:
     return options_grammars().view(HEADER_OPTIONS)
 
 
-# --- writing -------------------------------------------------------------------------------------------------------
+# --- writing ------------------------------------------------------------------------------------------------
 
 
 def write_header(writer: BitWriter, options: Options, schema_less: bool) -> None:
@@ -173,7 +177,9 @@ def _uncommon(options: Options) -> ET.Element:
         if value is not None:
             ET.SubElement(uncommon, exi(local)).text = str(value)
     # Section 5.4: the map has no effect, and is not sent, when lexical values are preserved.
-    for type_, representation in () if "lexical" in options.preserve else options.datatype_representations.items():
+    for type_, representation in (
+        () if "lexical" in options.preserve else options.datatype_representations.items()
+    ):
         entry = ET.SubElement(uncommon, exi("datatypeRepresentationMap"))
         ET.SubElement(entry, type_)
         ET.SubElement(entry, representation)
@@ -183,8 +189,8 @@ def _uncommon(options: Options) -> ET.Element:
 def profile_value(options: Options) -> str:
     """The EXI Profile's p element: three parameters in one decimal (EXI Profile 3).
 
-    The sign is localValuePartitions, the integral part one more than maximumNumberOfBuiltInElementGrammars, the
-    fraction, reversed, one more than maximumNumberOfBuiltInProductions; 0 is unbounded.
+    The sign is localValuePartitions, the integral part one more than maximumNumberOfBuiltInElementGrammars,
+    the fraction, reversed, one more than maximumNumberOfBuiltInProductions; 0 is unbounded.
     """
     grammars, productions = options.max_builtin_element_grammars, options.max_builtin_productions
     integral = 0 if grammars is None else grammars + 1
@@ -192,7 +198,7 @@ def profile_value(options: Options) -> str:
     return f"{'-' if options.local_value_partitions else ''}{integral}.{str(fraction)[::-1]}"
 
 
-# --- reading -------------------------------------------------------------------------------------------------------
+# --- reading ------------------------------------------------------------------------------------------------
 
 
 def read_header(data: bytes, given: Options) -> Header:
@@ -232,7 +238,7 @@ def read_header(data: bytes, given: Options) -> Header:
 
 def _read_document(reader: BitReader, limits: Limits) -> ET.Element:
     view = _options_view()
-    sink = ElementSink(False)
+    sink = ElementSink()
     options = Options(strict=True, limits=limits)
     BodyDecoder(view, options, Tables(view, options), reader, sink).run()
     return sink.roots[0]

@@ -1,9 +1,9 @@
 """Lexical forms ↔ the numbers that EXI codes: decimal, float, date-time and binary values (section 7.1).
 
-Pure functions of text and integers; nothing here knows bits or tables. A `parse_…` function returns None where the
-text is no value of the type; the caller then falls back to an untyped value or refuses. A `format_…` function
-returns the lexical form that keeps the most: decimals stay (2150E-2 becomes 21.50), times stay as they were sent
-(24:00:00 is not turned into the next day).
+Pure functions of text and integers; nothing here knows bits or tables. A `parse_…` function returns None
+where the text is no value of the type; the caller then falls back to an untyped value or refuses. A
+`format_…` function returns the lexical form that keeps the most: decimals stay (2150E-2 becomes 21.50), times
+stay as they were sent (24:00:00 is not turned into the next day).
 """
 
 from __future__ import annotations
@@ -147,7 +147,8 @@ def parse_date_time(text: str, kind: int) -> DateTime | None:
     second = int(found.get("second") or "0")
     fraction = found.get("fraction")
     midnight = hour == 24 and minute == 0 and second == 0
-    # 24:00:00 is a lexical form (XSD part 2, 3.2.7.1) and stays one; a leap second fits the format's six bits.
+    # 24:00:00 is a lexical form (XSD part 2, 3.2.7.1) and stays one; a leap second fits the format's six
+    # bits.
     if (hour > 23 and not midnight) or minute > 59 or second > 60:
         return None
     if midnight and fraction and fraction.strip("0"):
@@ -190,7 +191,7 @@ def format_date_time(value: DateTime, kind: int) -> str:
         text = f"---{day:02d}"
     else:
         text = f"--{month:02d}"
-    zone = value.zone
+    zone = int(value.zone)
     if zone == ABSENT:
         return text
     if zone == 0:

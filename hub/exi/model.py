@@ -1,7 +1,7 @@
 """Schema components as the grammar compiler wants them: XML Schema part 1 without its syntax.
 
-`xsd` fills this model from XSD files; the options document of the header is written down in it directly. The model
-says nothing about EXI: states and codes are `compiler`'s and `content`'s business.
+`xsd` fills this model from XSD files; the options document of the header is written down in it directly. The
+model says nothing about EXI: states and codes are `compiler`'s and `content`'s business.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Names and where they are numbered: the URI, local-name and prefix partitions (section 7.3.1, appendix D).
 
 What a schema set declares is fixed and shared by all sessions (`NameSpace` and `QName` objects built once per
-`Grammars`); what a stream adds belongs to one `NameTable`. A session that meets a new name under a known URI gets its
-own copy of that `NameSpace`, so nothing shared is ever written to.
+`Grammars`); what a stream adds belongs to one `NameTable`. A session that meets a new name under a known URI
+gets its own copy of that `NameSpace`, so nothing shared is ever written to.
 
-`Journal` is how a table forgets: every addition is noted, and `rollback` takes the latest additions back. An encoder
-that fails and a decoder that runs out of input both leave their tables as they were.
+`Journal` is how a table forgets: every addition is noted, and `rollback` takes the latest additions back. An
+encoder that fails and a decoder that runs out of input both leave their tables as they were.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ INITIAL_LOCAL_NAMES: Final = {
 INITIAL_PREFIXES: Final = {"": ("",), XML_URI: ("xml",), XSI_URI: ("xsi",)}
 
 
-_NAME_START = "A-Z_a-z\xc0-\xd6\xd8-\xf6\xf8-\u02ff\u0370-\u037d\u037f-\u1fff\u200c\u200d\u2070-\u218f\u2c00-\u2fef"
+_NAME_START = (
+    "A-Z_a-z\xc0-\xd6\xd8-\xf6\xf8-\u02ff\u0370-\u037d\u037f-\u1fff\u200c\u200d\u2070-\u218f\u2c00-\u2fef"
+)
 _NAME_START += "\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff"
 _NCNAME = f"[{_NAME_START}][{_NAME_START}\\-.0-9\xb7\u0300-\u036f\u203f\u2040]*"
 _NAME = re.compile(f"{_NCNAME}(?::{_NCNAME})?")
@@ -157,13 +159,15 @@ def initial_namespaces() -> list[NameSpace]:
 class NameTable:
     """The names of one body or session: the shared ones of the grammars plus what the stream added."""
 
-    def __init__(self, spaces: list[NameSpace], by_uri: dict[str, NameSpace], by_tag: dict[str, QName]) -> None:
+    def __init__(
+        self, spaces: list[NameSpace], by_uri: dict[str, NameSpace], by_tag: dict[str, QName]
+    ) -> None:
         self.spaces = spaces.copy()
         self.shared_by_uri = by_uri
         self.shared_by_tag = by_tag
         self.by_uri: dict[str, NameSpace] = {}
         self.by_tag: dict[str, QName] = {}
-        self.entries: i64 = 0  # added by the stream
+        self.prefix_count: i64 = 0  # prefixes added by the stream
 
     def space(self, uri: str) -> NameSpace | None:
         """The partition of a URI, if it has one."""
@@ -186,7 +190,6 @@ class NameTable:
         journal.appended(self.spaces)
         self.by_uri[uri] = space
         journal.added(self.by_uri, uri)
-        self.entries += 1
         return space
 
     def own(self, space: NameSpace, journal: Journal) -> NameSpace:
@@ -208,7 +211,6 @@ class NameTable:
         journal.added(mine.by_local, local)
         self.by_tag[qname.tag] = qname
         journal.added(self.by_tag, qname.tag)
-        self.entries += 1
         return qname
 
     def add_prefix(self, space: NameSpace, prefix: str, journal: Journal) -> None:
@@ -216,4 +218,9 @@ class NameTable:
         mine = self.own(space, journal)
         mine.prefixes.append(prefix)
         journal.appended(mine.prefixes)
-        self.entries += 1
+        journal.changed(self, "prefix_count", int(self.prefix_count))
+        self.prefix_count += 1
+
+    def size(self) -> int:
+        """How many URIs, names and prefixes the stream has added."""
+        return len(self.by_uri) + len(self.by_tag) + int(self.prefix_count)

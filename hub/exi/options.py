@@ -1,8 +1,8 @@
 """What both ends must agree on (`Options`, EXI 1.0 section 5.4 and the EXI Profile) and what we tolerate (`Limits`).
 
-Both are frozen values. A combination that the specification forbids raises `SchemaError` when it is made, so no
-later file has to ask again. Out-of-band settings (`cookie`, `header_options`) say what the header shows; the rest
-says how the body is built.
+Both are frozen values. A combination that the specification forbids raises `SchemaError` when it is made, so
+no later file has to ask again. Out-of-band settings (`cookie`, `header_options`) say what the header shows;
+the rest says how the body is built.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ BYTE_PACKED: Final = "byte-packed"
 PRE_COMPRESSION: Final = "pre-compression"
 COMPRESSION: Final = "compression"
 ALIGNMENTS: Final = (BIT_PACKED, BYTE_PACKED, PRE_COMPRESSION, COMPRESSION)
+
+LARGEST_INTEGER_BITS: Final = 14_000
+"""Python converts no longer integers to decimal text without a change of its own limit."""
 
 PRESERVABLE: Final = frozenset({"comments", "pis", "dtd", "prefixes", "lexical"})
 
@@ -63,6 +66,8 @@ class Options:
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:
+        if self.limits.integer_bits > LARGEST_INTEGER_BITS:
+            raise SchemaError(f"limits.integer_bits must be at most {LARGEST_INTEGER_BITS}")
         if self.alignment not in ALIGNMENTS:
             raise SchemaError(f"alignment {self.alignment!r} is none of {', '.join(ALIGNMENTS)}")
         object.__setattr__(self, "preserve", frozenset(self.preserve))
@@ -100,6 +105,11 @@ class Options:
             or self.max_builtin_element_grammars is not None
             or self.max_builtin_productions is not None
         )
+
+    @property
+    def limits_builtin_grammars(self) -> bool:
+        """Elements that no schema knows may carry an xsi:type that is not theirs (EXI Profile)."""
+        return self.max_builtin_element_grammars is not None or self.max_builtin_productions is not None
 
     def with_(self, **changes: object) -> Options:
         """A copy with some settings changed."""

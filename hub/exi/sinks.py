@@ -15,7 +15,13 @@ GHOST_TYPE = f"{{{XSD_URI}}}anyType"
 
 
 class Sink:
-    """Receives the events of one document."""
+    """Receives the events of one document.
+
+    `strip_ghosts` drops the xsi:type="xsd:anyType" that the EXI Profile adds to elements no schema knows.
+    """
+
+    def __init__(self, strip_ghosts: bool = False) -> None:
+        self.strip_ghosts = strip_ghosts
 
     def start(self, qname: QName, prefix: str) -> None:
         """SE."""
@@ -47,20 +53,15 @@ class Sink:
     def entity(self, name: str) -> None:
         """ER."""
 
-    def namespace_of(self, prefix: str) -> str:
-        """The URI that a prefix stands for here, "" if none is known."""
-        return ""
-
 
 class ElementSink(Sink):
     """Builds elements; comments, processing instructions, document types and prefixes have no place in them.
 
-    An xsi:type value is kept as {uri}local, the only spelling that needs no prefix; `strip_ghosts` drops the
-    xsi:type="xsd:anyType" that the EXI Profile adds to elements no schema knows.
+    An xsi:type value is kept as {uri}local, the only spelling that needs no prefix.
     """
 
-    def __init__(self, strip_ghosts: bool) -> None:
-        self.strip_ghosts = strip_ghosts
+    def __init__(self, strip_ghosts: bool = False) -> None:
+        super().__init__(strip_ghosts)
         self.roots: list[ET.Element] = []
         self.open: list[ET.Element] = []
         self.current: ET.Element | None = None

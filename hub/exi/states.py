@@ -1,12 +1,13 @@
 """Grammar states as the coders walk them (sections 8.3 to 8.5).
 
-A `State` is the left side of a group of productions; a `Production` is one event with its one-part event code. What a
-state offers beyond its own productions, with codes of two and three parts, is the list `second`: the same for every
-state of a kind under given options, so it is a table (`SECOND_PARTS`) and not code. In it `CM_PI` and `AT_UNTYPED`
-stand for groups that go on to a third part.
+A `State` is the left side of a group of productions; a `Production` is one event with its one-part event
+code. What a state offers beyond its own productions, with codes of two and three parts, is the list `second`:
+the same for every state of a kind under given options, so it is a table (`SECOND_PARTS`) and not code. In it
+`CM_PI` and `AT_UNTYPED` stand for groups that go on to a third part.
 
-States of a schema never change and are shared. Built-in states (`builtin` True) learn: a new production takes code 0
-and moves the others up, so a production's `code` is its age and its event code is counted from the youngest.
+States of a schema never change and are shared. Built-in states (`builtin` True) learn: a new production takes
+code 0 and moves the others up, so a production's `code` is its age and its event code is counted from the
+youngest.
 """
 
 from __future__ import annotations
@@ -15,8 +16,26 @@ from typing import Final
 
 from .bits import bits_for
 from .datatypes import Datatype
-from .events import (AT, AT_ANY, AT_NIL, AT_NS, AT_TYPE, AT_UNTYPED, CH, CH_ANY, CM_PI, DT, ED, EE, ER, NS, SC, SE,
-                     SE_ANY, SE_NS)  # fmt: skip
+from .events import (
+    AT,
+    AT_ANY,
+    AT_NIL,
+    AT_NS,
+    AT_TYPE,
+    AT_UNTYPED,
+    CH,
+    CH_ANY,
+    CM_PI,
+    DT,
+    ED,
+    EE,
+    ER,
+    NS,
+    SC,
+    SE,
+    SE_ANY,  # fmt: skip
+    SE_NS,
+)
 from .names import Journal, NameSpace, QName
 from .native import i64
 
@@ -42,6 +61,9 @@ SECOND_PARTS: Final[dict[int, tuple[int, ...]]] = {
     BUILTIN_CONTENT: (SE_ANY, CH_ANY, ER, CM_PI),
 }
 EVENT_KINDS: Final = 20
+
+LEARNED_END: Final = "/EE"  # keys in `State.learned`; no tag begins with a slash
+LEARNED_TEXT: Final = "/CH"
 
 
 class Production:
@@ -84,6 +106,8 @@ class State:
         self.content: State | None = None  # where undeclared content leads; None until first used
         self.content_id: i64 = -1
         self.empty_id: i64 = -1  # first state of TypeEmpty (8.5.4.1.3)
+        self.learned: set[str] = set()
+        self.stopped = False
 
     def add(self, production: Production) -> None:
         """Append a production; `finish` must follow."""
@@ -128,29 +152,50 @@ class State:
         self.count = len(self.productions)
         self.width = bits_for(self.count + (1 if self.second else 0))
 
+    def knows(self, key: str) -> bool:
+        """Whether AT(qname), by its tag, EE or CH, by those words, has been learned already."""
+        return key in self.learned
+
     def learn(self, production: Production, journal: Journal) -> None:
-        """Add a production to a built-in state (8.4.3); it becomes code 0."""
+        """Add a production to a built-in state (8.4.3); it becomes code 0.
+
+        A state that `stopped` (only an encoder stops, for the EXI Profile) goes on counting what the decoder
+        learns, but its new productions cannot be found: they are ghosts, never to be used.
+        """
         production.code = len(self.productions)
         journal.learnt(self)
         self.productions.append(production)
         qname = production.qname
-        if production.event == AT and qname is not None:
-            self.attributes[qname.tag] = production
-        else:
-            self.index(production)
+        if production.event != SE:
+            self.learned.add(learned_key(production))
+        if not self.stopped:
+            if production.event == AT and qname is not None:
+                self.attributes[qname.tag] = production
+            else:
+                self.index(production)
         self.resize()
 
     def unlearn(self) -> None:
         """Take back the youngest production."""
         production = self.productions.pop()
         qname = production.qname
+        if production.event != SE:
+            self.learned.discard(learned_key(production))
         if production.event == AT and qname is not None:
-            del self.attributes[qname.tag]
+            if self.attributes.get(qname.tag) is production:
+                del self.attributes[qname.tag]
         elif production.event == SE and qname is not None:
             if self.elements.get(qname.tag) is production:
                 del self.elements[qname.tag]
-        elif production.event == EE:
+        elif self.end is production:
             self.end = None
-        elif production.event == CH_ANY:
+        elif self.characters is production:
             self.characters = None
         self.resize()
+
+
+def learned_key(production: Production) -> str:
+    """What a production must not be learned twice by."""
+    if production.qname is not None:
+        return production.qname.tag
+    return LEARNED_END if production.event == EE else LEARNED_TEXT

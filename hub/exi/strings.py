@@ -1,11 +1,12 @@
 """Value string tables: the global partition and one local partition per qualified name (sections 7.3.1 to 7.3.3).
 
-A value met for the first time gets the next number in both partitions. With a bounded capacity the global numbers go
-round: the newcomer takes the oldest number, and the string that had it also loses its local number, which stays
-behind as a hole, for widths of codes count holes too (7.3.3). The empty string never enters, nor does a value longer
-than valueMaxLength.
+A value met for the first time gets the next number in both partitions. With a bounded capacity the global
+numbers go round: the newcomer takes the oldest number, and the string that had it also loses its local
+number, which stays behind as a hole, for widths of codes count holes too (7.3.3). The empty string never
+enters, nor does a value longer than valueMaxLength.
 
-`ValueTable` serves an encoder (find the number of a string) and a decoder (find the string of a number) alike.
+`ValueTable` serves an encoder (find the number of a string) and a decoder (find the string of a number)
+alike.
 """
 
 from __future__ import annotations

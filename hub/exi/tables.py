@@ -1,7 +1,7 @@
 """What a coder remembers about a stream: names, values and learned grammars (`Tables`).
 
-One `Tables` serves one body, or a whole session when both ends agreed to keep them (XEP-0322's sessionWideBuffers).
-The encoder's and the decoder's `Tables` go through the same additions in the same order.
+One `Tables` serves one body, or a whole session when both ends agreed to keep them (XEP-0322's
+sessionWideBuffers). The encoder's and the decoder's `Tables` go through the same additions in the same order.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ class Tables:
         self.names = NameTable(grammars.spaces, grammars.by_uri, grammars.by_tag)
         self.values = ValueTable(options.value_max_length, options.value_partition_capacity)
         self.builtin: dict[QName, State] = {}
-        self.learned: i64 = 0  # productions learned in built-in element grammars (EXI Profile)
+        self.learned: i64 = (
+            0  # productions that an encoder has taught built-in element grammars (EXI Profile)
+        )
         self.max_entries: i64 = options.limits.table_entries
         self.fragment: State | None = None
 
@@ -68,5 +70,5 @@ class Tables:
 
     def check(self, bit_offset: i64) -> None:
         """Refuse to grow beyond the limit."""
-        if self.names.entries + len(self.values.by_text) + len(self.builtin) > self.max_entries:
+        if self.names.size() + len(self.values.by_text) + len(self.builtin) > self.max_entries:
             raise LimitError(f"more than {self.max_entries} table entries", bit_offset)

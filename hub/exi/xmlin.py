@@ -1,7 +1,8 @@
 """XML text → events of a `BodyEncoder`, by expat. External entities are never fetched.
 
-Namespaces are resolved here and not by expat, because preserve.prefixes wants to see the declarations. Character data
-is gathered until the next event that is carried: a comment that is not preserved does not split a text.
+Namespaces are resolved here and not by expat, because preserve.prefixes wants to see the declarations.
+Character data is gathered until the next event that is carried: a comment that is not preserved does not
+split a text.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class XmlReader:
         except expat.ExpatError as error:
             raise EncodeError(f"the text is not well-formed XML: {error}") from None
 
-    # --- elements ----------------------------------------------------------------------------------------------
+    # --- elements -------------------------------------------------------------------------------------------
 
     def start(self, name: str, flat: list[str]) -> None:
         """A start tag: SE, NS, then the attributes."""
@@ -142,7 +143,7 @@ class XmlReader:
             if self.encoder.qname is not None:
                 self.encoder.text(text, before_end)
 
-    # --- the rest ----------------------------------------------------------------------------------------------
+    # --- the rest -------------------------------------------------------------------------------------------
 
     def comment(self, text: str) -> None:
         if self.doctype is not None:

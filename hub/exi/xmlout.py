@@ -1,7 +1,7 @@
 """Events → XML text: `XmlSink` writes what a `BodyDecoder` reads.
 
-Where prefixes were preserved they come back; elsewhere elements use default namespaces and attributes use declared or
-made-up prefixes (ns1, ns2, …; xsi for the schema instance namespace).
+Where prefixes were preserved they come back; elsewhere elements use default namespaces and attributes use
+declared or made-up prefixes (ns1, ns2, …; xsi for the schema instance namespace).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _VALUE_ESCAPES = {'"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 class XmlSink(Sink):
     """Writes XML text; a start tag is held back until its attributes are complete."""
 
-    def __init__(self, strip_ghosts: bool) -> None:
-        self.strip_ghosts = strip_ghosts
+    def __init__(self) -> None:
+        super().__init__()
         self.parts: list[str] = []
         self.scopes: list[dict[str, str]] = [{"": "", "xml": XML_URI}]
         self.names: list[str] = []  # tags of the open elements, as written
@@ -35,7 +35,7 @@ class XmlSink(Sink):
         """The document."""
         return "".join(self.parts).encode("utf-8")
 
-    # --- events ------------------------------------------------------------------------------------------------
+    # --- events ---------------------------------------------------------------------------------------------
 
     def start(self, qname: QName, prefix: str) -> None:
         self.flush()
@@ -97,10 +97,7 @@ class XmlSink(Sink):
         self.flush()
         self.parts.append(f"&{name};")
 
-    def namespace_of(self, prefix: str) -> str:
-        return self.declared.get(prefix, self.scopes[-1].get(prefix, "")) if self.element else ""
-
-    # --- start tags --------------------------------------------------------------------------------------------
+    # --- start tags -----------------------------------------------------------------------------------------
 
     def flush(self, close: str = ">") -> None:
         """Write the start tag that was held back."""
@@ -123,7 +120,9 @@ class XmlSink(Sink):
             key = f"{wanted}:{qname.local}" if wanted else qname.local
             written.append(f'{key}="{escape(text, _VALUE_ESCAPES)}"')
         spelled = [
-            f'xmlns:{prefix}="{escape(uri, _VALUE_ESCAPES)}"' if prefix else f'xmlns="{escape(uri, _VALUE_ESCAPES)}"'
+            f'xmlns:{prefix}="{escape(uri, _VALUE_ESCAPES)}"'
+            if prefix
+            else f'xmlns="{escape(uri, _VALUE_ESCAPES)}"'
             for prefix, uri in added.items()
         ]
         self.parts.append("<" + " ".join([name, *spelled, *written]) + close)
@@ -140,7 +139,9 @@ class XmlSink(Sink):
                 scope[prefix] = added[prefix] = element.uri
         return f"{prefix}:{element.local}" if prefix else element.local
 
-    def prefix_for(self, uri: str, wish: str, scope: dict[str, str], added: dict[str, str], default: bool) -> str:
+    def prefix_for(
+        self, uri: str, wish: str, scope: dict[str, str], added: dict[str, str], default: bool
+    ) -> str:
         """A prefix in scope for a URI, declared if there is none; "" only where the default may stand for it."""
         if (wish or default) and scope.get(wish) == uri:
             return wish

@@ -1,8 +1,8 @@
 """XSD files → `model.Schema`, through the library xmlschema: the only file that knows it.
 
-The library is imported when schemas are loaded and not before; a hub that has a grammar file does without. Nothing is
-fetched from a network and no external entity is read. Ambiguous content models are accepted, every other error of a
-schema is a `SchemaError`.
+The library is imported when schemas are loaded and not before; a hub that has a grammar file does without.
+Nothing is fetched from a network and no external entity is read. Ambiguous content models are accepted, every
+other error of a schema is a `SchemaError`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,21 @@ from typing import Any, Final
 from .builtins import ANY_SIMPLE_TYPE, ANY_TYPE, INTEGER_BOUNDS, XSD, builtin_types, integer_datatype
 from .charset import restricted_set
 from .compiler import Compiler
-from .datatypes import (BOOLEAN, BOOLEAN_LEXICAL, CHARSET, COLLAPSE, DATES, ENUM, INTEGER, LIST, N_BIT, PRESERVE,
-                        REPLACE, STRING, UNSIGNED, Datatype)  # fmt: skip
+from .datatypes import (
+    BOOLEAN,
+    BOOLEAN_LEXICAL,
+    CHARSET,
+    COLLAPSE,
+    ENUM,
+    INTEGER,
+    LIST,
+    N_BIT,
+    PRESERVE,
+    REPLACE,  # fmt: skip
+    STRING,
+    UNSIGNED,
+    Datatype,
+)
 from .errors import SchemaError
 from .grammars import Grammars
 from .model import Attribute, Element, Group, Particle, Schema, Type, Wildcard
@@ -89,7 +102,7 @@ class Reader:
                 schema.types.append(self.type(type_))
         return schema
 
-    # --- declarations ------------------------------------------------------------------------------------------
+    # --- declarations ---------------------------------------------------------------------------------------
 
     def element(self, declaration: Any) -> Element:
         """An element declaration; copies that the library makes in derived types count as one."""
@@ -148,7 +161,7 @@ class Reader:
             term = self.element(source)
         return Particle(term, source.min_occurs, source.max_occurs)
 
-    # --- datatypes ---------------------------------------------------------------------------------------------
+    # --- datatypes ------------------------------------------------------------------------------------------
 
     def datatype(self, source: Any) -> Datatype:
         """The representation of a simple type (table 7-1)."""
@@ -301,4 +314,3 @@ def transitive_members(groups: Any) -> dict[str, list[Any]]:
 def uri_of(name: str) -> str:
     """The namespace of a name in ElementTree's spelling."""
     return name[1:].partition("}")[0] if name[:1] == "{" else ""
-

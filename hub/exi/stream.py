@@ -1,0 +1,150 @@
+"""Streams of bodies: one `Encoder` and one `Decoder` per direction of a connection (XEP-0322).
+
+Each element is one EXI body without header, filled up to a byte, one after the other with nothing in between.
+With `session_tables` all string tables and learned grammars live as long as the object; without, each body
+starts anew.
+
+An `Encoder` is transactional: what cannot be encoded raises and leaves the tables as they were. A `Decoder`
+takes bytes as they come, cut anywhere, and gives back the elements that are complete; after a `DecodeError`
+the stream is lost, as its tables are, and every further call says so.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from xml.etree import ElementTree as ET
+
+from .bits import BitReader, BitWriter
+from .decoder import BodyDecoder
+from .elements import encode_document
+from .encoder import BodyEncoder
+from .errors import DecodeError, TruncatedError
+from .grammars import Grammars, schema_less
+from .options import BIT_PACKED, Options
+from .sinks import ElementSink
+from .tables import Tables
+
+DEFAULTS = Options()
+
+
+@cache
+def no_grammars() -> Grammars:
+    """The grammars of schema-less streams."""
+    return schema_less()
+
+
+class Encoder:
+    """Elements → bare bodies."""
+
+    def __init__(
+        self, grammars: Grammars | None = None, options: Options = DEFAULTS, session_tables: bool = True
+    ) -> None:
+        self.options = options
+        self.session_tables = session_tables
+        self.view = (grammars or no_grammars()).view(options)
+        self.tables = Tables(self.view, options)
+        self.aligned = options.alignment != BIT_PACKED
+
+    def encode(self, element: ET.Element) -> bytes:
+        """One element as one body."""
+        if not self.session_tables:
+            self.tables = Tables(self.view, self.options)
+        tables = self.tables
+        journal = tables.journal
+        journal.notes.clear()
+        encoder = BodyEncoder(self.view, self.options, tables, BitWriter(self.aligned))
+        try:
+            encode_document(encoder, [element])
+        except BaseException:
+            journal.rollback()
+            raise
+        return encoder.writer.take()
+
+
+class Decoder:
+    """Bare bodies → elements."""
+
+    def __init__(
+        self, grammars: Grammars | None = None, options: Options = DEFAULTS, session_tables: bool = True
+    ) -> None:
+        self.options = options
+        self.session_tables = session_tables
+        self.view = (grammars or no_grammars()).view(options)
+        self.tables = Tables(self.view, options)
+        self.strip_ghosts = options.limits_builtin_grammars
+        self.pieces: list[bytes] = []  # not yet looked at
+        self.size = 0  # bytes in `pieces`
+        self.wanted = 1  # bytes in `pieces` that make another try worth while
+        self.consumed = 0  # bytes of the stream dropped from the reader's data
+        self.failure = ""
+        self.begin(b"")
+
+    def begin(self, data: bytes) -> None:
+        """Expect a body at the start of `data`."""
+        if not self.session_tables:
+            self.tables = Tables(self.view, self.options)
+        limits = self.options.limits
+        aligned = self.options.alignment != BIT_PACKED
+        self.sink = ElementSink(self.strip_ghosts)
+        self.started = False
+        reader = BitReader(b"", aligned, limits.integer_bits, limits.string_length)
+        self.body = BodyDecoder(self.view, self.options, self.tables, reader, self.sink)
+        self.more(data)
+
+    def more(self, data: bytes) -> None:
+        """Give the body more of its bytes, and drop those it has read."""
+        if data:
+            self.started = True
+        block = self.body.block
+        if block is not None and block.inflater is not None:
+            block.inflater.feed(data)
+            return
+        reader = self.body.reader
+        done = int(reader.pos) >> 3
+        reader.data = reader.data[done:] + data
+        reader.pos -= done * 8
+        reader.end = len(reader.data) * 8
+        self.body.dropped += done
+        self.consumed += done
+
+    def feed(self, chunk: bytes) -> list[ET.Element]:
+        """Take some bytes; the elements that they complete."""
+        if self.failure:
+            raise DecodeError(f"the stream has failed before: {self.failure}")
+        self.pieces.append(bytes(chunk))
+        self.size += len(chunk)
+        if self.size < self.wanted:
+            return []
+        data = b"".join(self.pieces)
+        self.pieces, self.size, self.wanted = [], 0, 1
+        found: list[ET.Element] = []
+        try:
+            self.more(data)
+            while self.started:
+                self.body.run()
+                found.extend(self.sink.roots)
+                self.begin(self.rest())
+        except TruncatedError as error:
+            self.wanted = error.missing
+        except DecodeError as error:
+            self.failure = error.reason
+            raise type(error)(error.reason, error.bit_offset + self.consumed * 8) from None
+        return found
+
+    def rest(self) -> bytes:
+        """What follows the body just read."""
+        block = self.body.block
+        if block is not None and block.inflater is not None:
+            self.consumed += block.inflater.total_in
+            return block.inflater.input
+        reader = self.body.reader
+        done = (int(reader.pos) + 7) >> 3
+        if not done and not self.body.dropped:
+            raise DecodeError("expected a body of at least one bit", 0)
+        self.consumed += done
+        return reader.data[done:]
+
+    @property
+    def pending(self) -> bool:
+        """Whether part of a body has arrived: the stream must not end here."""
+        return self.started or bool(self.size)
