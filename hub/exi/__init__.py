@@ -9,28 +9,30 @@
     encoder, decoder = exi.Encoder(grammars), exi.Decoder(grammars)
     elements = decoder.feed(encoder.encode(element))        # bare bodies of a session, cut anywhere
 
-The package is complete by the W3C recommendation, imports nothing but the standard library (reading XSD files
-takes the library xmlschema, one file knows it) and does no input or output of its own but for reading schemas and
-grammar files.
+The package is complete by the W3C recommendation, imports nothing but the standard library (reading XSD
+files takes the library xmlschema, one file knows it) and does no input or output of its own but for reading
+schemas and grammar files.
 
 A walk through the files, in the order in which bytes become elements:
 
-- `options` says what both ends agreed on and what we tolerate; `header` reads and writes the part of a stream
-  that says so itself. `errors` draws the tree of everything that can be raised.
+- `options` says what both ends agreed on and what we tolerate; `header` reads and writes the part of a
+  stream that says so itself. `errors` draws the tree of everything that can be raised.
 - `bits` is the only file that knows how a number becomes bits. `lexical` turns texts into numbers and back,
-  `datatypes` writes and reads one value of a type, `strings` numbers strings that come again, `names` numbers URIs,
-  local names and prefixes, and holds the journal by which tables forget.
-- `events` numbers the kinds of events. `states` are the grammar states as coders walk them; `grammars` holds a
-  schema set's states as flat tables and lowers them on demand for given options; `tables` is what a stream learns.
-- `decoder` (on `codereader`) reads the events of a body, `encoder` (on `codewriter`) writes them; `channels` and
-  `blocks` reorder values for the two compressed alignments.
-- `sinks` builds elements from events, `elements` makes events from elements, `xmlout` and `xmlin` do the same for
-  XML text. `stream` is the session; `api` the functions above.
-- From schema to grammar: `xsd` reads XSD files into `model`, with `builtins` and `charset` for types; `content` makes
-  automata of content models; `compiler` makes the tables; `grammarfile` saves and loads them.
+  `datatypes` writes and reads one value of a type, `strings` numbers strings that come again, `names`
+  numbers URIs, local names and prefixes, and holds the journal by which tables forget.
+- `events` numbers the kinds of events. `states` are the grammar states as coders walk them; `grammars`
+  holds a schema set's states as flat tables and lowers them on demand for given options; `tables` is what a
+  stream learns.
+- `decoder` (on `codereader`) reads the events of a body, `encoder` (on `codewriter`) writes them;
+  `channels` and `blocks` reorder values for the two compressed alignments.
+- `sinks` builds elements from events, `elements` makes events from elements, `xmlout` and `xmlin` do the
+  same for XML text. `stream` is the session; `api` the functions above.
+- From schema to grammar: `xsd` reads XSD files into `model`, with `builtins` and `charset` for types;
+  `content` makes automata of content models; `compiler` makes the tables; `grammarfile` saves and loads
+  them.
 
-The same source runs as plain Python and compiled: where a C compiler is at hand the package's build compiles the
-files of the hot paths with mypyc (see `native`). `compiled` says which one is running.
+The same source runs as plain Python and compiled: where a C compiler is at hand the package's build
+compiles the files of the hot paths with mypyc (see `native`). `compiled` says which one is running.
 """
 
 from . import bits as _bits

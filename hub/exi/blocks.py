@@ -1,4 +1,4 @@
-"""The reading side of blocks and value channels (section 9); `channels` is the writing side and tells the layout.
+"""The reading side of blocks and value channels (section 9); `channels`, the writing side, tells the layout.
 
 `BlockReader` drives its decoder through the two phases of each block. Events of the structure are recorded;
 when the block's values have been read, they are played to the real sink. Both phases can stop at the end of

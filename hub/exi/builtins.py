@@ -32,32 +32,77 @@ DATE_KINDS: Final = ("dateTime", "time", "date", "gYearMonth", "gYear", "gMonthD
 N_BIT_VALUES: Final = 4096  # the largest range that is coded as an offset (7.1.9)
 
 _KINDS: Final = {
-    "base64Binary": BASE64, "hexBinary": HEX, "boolean": BOOLEAN, "decimal": DECIMAL, "double": FLOAT,
-    "float": FLOAT, "integer": INTEGER, **dict.fromkeys(DATE_KINDS, DATES),
-}  # fmt: skip
+    "base64Binary": BASE64,
+    "hexBinary": HEX,
+    "boolean": BOOLEAN,
+    "decimal": DECIMAL,
+    "double": FLOAT,
+    "float": FLOAT,
+    "integer": INTEGER,
+    **dict.fromkeys(DATE_KINDS, DATES),
+}
 _LISTS: Final = {"NMTOKENS": "NMTOKEN", "IDREFS": "IDREF", "ENTITIES": "ENTITY"}
 
 # Type and base, bases first; a type without base here derives from anySimpleType.
 _BASES: Final = {
     **dict.fromkeys(
-        ("string", "boolean", "decimal", "float", "double", "duration", *DATE_KINDS, "hexBinary",
-        "base64Binary",
-         "anyURI", "QName", "NOTATION"), "anySimpleType"),
-    "normalizedString": "string", "token": "normalizedString", "language": "token", "NMTOKEN": "token",
-    "Name": "token", "NCName": "Name", "ID": "NCName", "IDREF": "NCName", "ENTITY": "NCName", "NMTOKENS":
-    "anySimpleType", "IDREFS": "anySimpleType", "ENTITIES": "anySimpleType", "integer": "decimal",
-    "nonPositiveInteger": "integer", "negativeInteger": "nonPositiveInteger", "long": "integer", "int":
-    "long", "short": "int", "byte": "short", "nonNegativeInteger": "integer", "positiveInteger":
-    "nonNegativeInteger", "unsignedLong": "nonNegativeInteger", "unsignedInt": "unsignedLong",
-    "unsignedShort": "unsignedInt", "unsignedByte": "unsignedShort",
-}  # fmt: skip
+        (
+            "string",
+            "boolean",
+            "decimal",
+            "float",
+            "double",
+            "duration",
+            *DATE_KINDS,
+            "hexBinary",
+            "base64Binary",
+            "anyURI",
+            "QName",
+            "NOTATION",
+        ),
+        "anySimpleType",
+    ),
+    "normalizedString": "string",
+    "token": "normalizedString",
+    "language": "token",
+    "NMTOKEN": "token",
+    "Name": "token",
+    "NCName": "Name",
+    "ID": "NCName",
+    "IDREF": "NCName",
+    "ENTITY": "NCName",
+    "NMTOKENS": "anySimpleType",
+    "IDREFS": "anySimpleType",
+    "ENTITIES": "anySimpleType",
+    "integer": "decimal",
+    "nonPositiveInteger": "integer",
+    "negativeInteger": "nonPositiveInteger",
+    "long": "integer",
+    "int": "long",
+    "short": "int",
+    "byte": "short",
+    "nonNegativeInteger": "integer",
+    "positiveInteger": "nonNegativeInteger",
+    "unsignedLong": "nonNegativeInteger",
+    "unsignedInt": "unsignedLong",
+    "unsignedShort": "unsignedInt",
+    "unsignedByte": "unsignedShort",
+}
 
 INTEGER_BOUNDS: Final[dict[str, tuple[int | None, int | None]]] = {
-    "nonNegativeInteger": (0, None), "positiveInteger": (1, None), "nonPositiveInteger": (None, 0),
-    "negativeInteger": (None, -1), "long": (-(2**63), 2**63 - 1), "int": (-(2**31), 2**31 - 1),
-    "short": (-(2**15), 2**15 - 1), "byte": (-(2**7), 2**7 - 1), "unsignedLong": (0, 2**64 - 1),
-    "unsignedInt": (0, 2**32 - 1), "unsignedShort": (0, 2**16 - 1), "unsignedByte": (0, 2**8 - 1),
-}  # fmt: skip
+    "nonNegativeInteger": (0, None),
+    "positiveInteger": (1, None),
+    "nonPositiveInteger": (None, 0),
+    "negativeInteger": (None, -1),
+    "long": (-(2**63), 2**63 - 1),
+    "int": (-(2**31), 2**31 - 1),
+    "short": (-(2**15), 2**15 - 1),
+    "byte": (-(2**7), 2**7 - 1),
+    "unsignedLong": (0, 2**64 - 1),
+    "unsignedInt": (0, 2**32 - 1),
+    "unsignedShort": (0, 2**16 - 1),
+    "unsignedByte": (0, 2**8 - 1),
+}
 
 
 def builtin_types() -> dict[str, Type]:

@@ -128,7 +128,7 @@ class Compiler:
         return self.type_state(element.type, flags)
 
     def type_state(self, type_: Type, flags: int) -> int:
-        """The first state of a type's grammar; its productions are filled in later, as types refer to each other."""
+        """The first state of a type's grammar; its productions come later, as types refer to each other."""
         key = (id(type_), flags)
         number = self.first_states.get(key)
         if number is None:
@@ -185,7 +185,7 @@ class Compiler:
         return base
 
     def start_tag(self, type_: Type, content: int) -> list[Production]:
-        """The productions of the first of a chain of states for attributes (8.5.4.1.4); it makes the others."""
+        """The productions of the first state of a chain for attributes (8.5.4.1.4); it makes the others."""
         wildcards = self.attribute_wildcard(type_.wildcard)
         # A loop of mixed content must not lead back into the start tag.
         after = [
@@ -218,7 +218,7 @@ class Compiler:
     # --- fragments ------------------------------------------------------------------------------------------
 
     def fragment(self) -> list[tuple[int, int]]:
-        """(name, first state) of every declared element name (8.5.2); clashing ones get the relaxed grammar."""
+        """(name, first state) of every declared element name (8.5.2); clashes get the relaxed grammar."""
         by_name: dict[str, list[Element]] = {}
         for element in self.declared_elements:
             by_name.setdefault(element.name, []).append(element)

@@ -48,8 +48,8 @@ BOOLEAN_SPELLINGS: Final = ("false", "0", "true", "1")
 class Datatype:
     """One datatype representation with its parameters.
 
-    `names` is the chain of type names, {uri}local, from the type itself up to its built-in ancestor: the keys that
-    datatypeRepresentationMap is searched for (7.4).
+    `names` is the chain of type names, {uri}local, from the type itself up to its built-in ancestor: the keys
+    that datatypeRepresentationMap is searched for (7.4).
     """
 
     def __init__(self, kind: int, names: tuple[str, ...] = ()) -> None:
@@ -225,11 +225,11 @@ def read_integer(reader: BitReader) -> int:
 
 def write_date_time(writer: BitWriter, value: DateTime, kind: i64) -> None:
     """The components that a date-time type has, in the order of table 7-3."""
-    if kind == DATE_TIME or kind == DATE or kind == YEAR_MONTH or kind == YEAR:
+    if kind in (DATE_TIME, DATE, YEAR_MONTH, YEAR):
         write_integer(writer, value.year - 2000)
     if kind != TIME and kind != YEAR:
         writer.bits(value.month_day, 9)
-    if kind == DATE_TIME or kind == TIME:
+    if kind in (DATE_TIME, TIME):
         writer.bits(value.time, 17)
         if value.fraction == ABSENT:
             writer.bits(0, 1)
@@ -247,15 +247,15 @@ def read_date_time(reader: BitReader, kind: i64) -> DateTime:
     """The counterpart of `write_date_time`; components that no clock or calendar knows are refused."""
     start = reader.pos
     value = DateTime(2000, 0, 0, ABSENT, ABSENT)
-    if kind == DATE_TIME or kind == DATE or kind == YEAR_MONTH or kind == YEAR:
+    if kind in (DATE_TIME, DATE, YEAR_MONTH, YEAR):
         value.year = read_integer(reader) + 2000
     if kind != TIME and kind != YEAR:
         value.month_day = reader.bits(9)
         month = value.month_day >> 5
         day = value.month_day & 31
-        if (month == 0) != (kind == DAY) or month > 12 or (day == 0) != (kind == YEAR_MONTH or kind == MONTH):
+        if (month == 0) != (kind == DAY) or month > 12 or (day == 0) != (kind in (YEAR_MONTH, MONTH)):
             raise DecodeError(f"expected a month and day, found {month} and {day}", start)
-    if kind == DATE_TIME or kind == TIME:
+    if kind in (DATE_TIME, TIME):
         value.time = reader.bits(17)
         if value.time >> 12 > 24 or (value.time >> 6) & 63 > 59 or value.time & 63 > 60:
             raise DecodeError("expected a time of day", start)
@@ -338,7 +338,7 @@ def write_other(writer: BitWriter, kind: Datatype, text: str) -> bool:
         else:
             return False
         return True
-    if code == N_BIT or code == UNSIGNED or code == INTEGER:
+    if code in (N_BIT, UNSIGNED, INTEGER):
         return write_number(writer, kind, text)
     if code == FLOAT:
         pair = lexical.parse_float(text)
@@ -384,10 +384,7 @@ bool,
     assert item is not None
     items = text.split()
     writer.unsigned(len(items))
-    for part in items:
-        if not write_value(writer, table, item, part, qname, local_hits, journal):
-            return False
-    return True
+    return all([write_value(writer, table, item, part, qname, local_hits, journal) for part in items])
 
 
 def read_other(reader: BitReader, kind: Datatype) -> str:

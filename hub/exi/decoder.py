@@ -78,7 +78,7 @@ class BodyDecoder(CodeReader):
         return self.dropped + (self.reader.pos >> 3)
 
     def run(self) -> None:
-        """Read to the end of the body; `TruncatedError` if the input ends first, then call again with more."""
+        """Read to the end of the body; `TruncatedError` if the input ends first, then call again."""
         if self.block is not None:
             self.block.run()
             return
@@ -114,9 +114,9 @@ class BodyDecoder(CodeReader):
                 self.end_element()
             elif event == SE:
                 self.declared_element(production)
-            elif event == CH or event == CH_ANY:
+            elif event in (CH, CH_ANY):
                 self.declared_text(production)
-            elif event == SE_ANY or event == SE_NS:
+            elif event in (SE_ANY, SE_NS):
                 self.wildcard_element(production)
             elif event == ED:
                 self.end_document()
@@ -144,10 +144,7 @@ class BodyDecoder(CodeReader):
     def wildcard_element(self, production: Production) -> None:
         """SE(*) or SE(uri:*)."""
         space = production.space
-        if space is None:
-            space = self.read_uri()
-        else:
-            space = self.tables.names.spaces[space.uri_id]
+        space = self.read_uri() if space is None else self.tables.names.spaces[space.uri_id]
         qname = self.read_local(space)
         self.element(qname, self.view.next_state(production))
 
@@ -265,7 +262,7 @@ class BodyDecoder(CodeReader):
         self.named_attribute(self.read_local(space))
 
     def named_attribute(self, qname: QName) -> None:
-        """An attribute that a wildcard or an undeclared AT(*) let in; the state stays, but for xsi attributes."""
+        """An attribute that a wildcard or an undeclared AT(*) let in; only xsi attributes change state."""
         state = self.state
         if qname.tag == XSI_TYPE:
             if state.builtin:
@@ -318,7 +315,7 @@ class BodyDecoder(CodeReader):
 
     def resolve(self, text: str) -> QName | None:
         """The type that a lexical xsi:type value names, by the prefixes in scope."""
-        prefix, colon, local = text.strip(WHITESPACE).rpartition(":")
+        prefix, _, local = text.strip(WHITESPACE).rpartition(":")
         uri = ""
         for _, declared, found in reversed(self.scope):
             if declared == prefix:

@@ -212,7 +212,7 @@ class BodyEncoder(CodeWriter):
             self.state = self.view.next_state(production)
 
     def restrain(self) -> None:
-        """Before a built-in grammar would evolve: leave it, or at least use nothing new, if the EXI Profile says so.
+        """Before a built-in grammar would evolve: leave it, or use nothing new, if the EXI Profile says so.
 
         The decoder needs to know nothing of this. It learns as ever; the encoder makes sure that not more
         than the agreed grammars and productions are ever used again.
@@ -268,7 +268,7 @@ class BodyEncoder(CodeWriter):
     def try_undeclared(self, production: Production | None, tag: str, uri: str, local: str, datatype:
     Datatype,
                        value: str, prefix: str) -> bool:  # fmt: skip
-        """Write the attribute with this type; False, and nothing written, if the value is none of the type."""
+        """Write the attribute with this type; False, and nothing written, if the value is none of it."""
         mark = self.writer.mark()
         notes = len(self.journal.notes)
         state = self.state
@@ -335,9 +335,11 @@ class BodyEncoder(CodeWriter):
             self.write_prefix(XSI_URI, prefix)
         names = self.tables.names
         if self.view.lexical:
-            found = names.find(XSI_TYPE) assert found is not None write_string(writer, self.tables.values,
-            self.view.untyped, text, self.tables.values.partition(found),
-                         self.local_hits, self.journal)  # fmt: skip
+            found = names.find(XSI_TYPE)
+            assert found is not None
+            values = self.tables.values
+            partition = values.partition(found)
+            write_string(writer, values, self.view.untyped, text, partition, self.local_hits, self.journal)
             named = names.find(f"{{{uri}}}{local}" if uri else local)
         else:
             named = self.write_local(self.write_uri(uri), local)
@@ -461,7 +463,7 @@ class BodyEncoder(CodeWriter):
         self.state = self.view.content_state(state)
 
     def write_declared_text(self, text: str) -> bool:
-        """CH through a production of the state; False, and nothing written, if there is none for this text."""
+        """CH through a production of the state; False, and nothing written, if none takes this text."""
         production = self.state.characters
         qname = self.qname
         if production is None or qname is None:

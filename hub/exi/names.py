@@ -106,7 +106,7 @@ class Journal:
 
 
 class QName:
-    """One qualified name. The index fields point into the grammars and are -1 where the schema declares nothing."""
+    """One qualified name. The index fields point into the grammars; -1 where nothing is declared."""
 
     def __init__(self, uri_id: int, local_id: int, uri: str, local: str) -> None:
         self.uri_id: i64 = uri_id

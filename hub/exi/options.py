@@ -1,4 +1,4 @@
-"""What both ends must agree on (`Options`, EXI 1.0 section 5.4 and the EXI Profile) and what we tolerate (`Limits`).
+"""What both ends agree on (`Options`, EXI 1.0 section 5.4 and the EXI Profile) and what we bear (`Limits`).
 
 Both are frozen values. A combination that the specification forbids raises `SchemaError` when it is made, so
 no later file has to ask again. Out-of-band settings (`cookie`, `header_options`) say what the header shows;

@@ -82,11 +82,11 @@ class Production:
 
 
 class State:
-    """One grammar state, lowered for given options: everything a coder asks is one index or one look-up away."""
+    """One grammar state, lowered for given options: what a coder asks is one index or one look-up away."""
 
     def __init__(self, kind: int) -> None:
         self.kind: i64 = kind
-        self.builtin = kind == BUILTIN_TAG or kind == BUILTIN_CONTENT
+        self.builtin = kind in (BUILTIN_TAG, BUILTIN_CONTENT)
         self.productions: list[Production] = []
         self.count: i64 = 0
         self.width: i64 = 0  # bits of the first part
@@ -132,13 +132,13 @@ class State:
             self.any_attribute = production
         elif event == SE_ANY:
             self.any_element = production
-        elif event == EE or event == ED:
+        elif event in (EE, ED):
             self.end = production
-        elif event == CH or event == CH_ANY:
+        elif event in (CH, CH_ANY):
             self.characters = production
 
     def finish(self, offered: frozenset[int]) -> None:
-        """Fix widths and second parts; `offered` is what the options leave of the events with longer codes."""
+        """Fix widths and second parts; `offered` is what the options leave of events with longer codes."""
         for event in SECOND_PARTS[int(self.kind)]:
             if event in offered and not (event == EE and self.end is not None):
                 self.second_code[event] = len(self.second)

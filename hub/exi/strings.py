@@ -1,4 +1,4 @@
-"""Value string tables: the global partition and one local partition per qualified name (sections 7.3.1 to 7.3.3).
+"""Value string tables: the global partition and one local partition per qualified name (section 7.3).
 
 A value met for the first time gets the next number in both partitions. With a bounded capacity the global
 numbers go round: the newcomer takes the oldest number, and the string that had it also loses its local

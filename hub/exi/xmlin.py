@@ -103,7 +103,7 @@ class XmlReader:
             prefix, tag = self.resolve(key, scope, False)
             prefixes[tag] = prefix
             if tag == XSI_TYPE:
-                value_prefix, colon, local = value.strip().rpartition(":")
+                value_prefix, _, local = value.strip().rpartition(":")
                 uri = scope.get(value_prefix)
                 if uri is None:
                     uri, local = "", value  # names no type; kept as it is

@@ -142,7 +142,7 @@ class XmlSink(Sink):
     def prefix_for(
         self, uri: str, wish: str, scope: dict[str, str], added: dict[str, str], default: bool
     ) -> str:
-        """A prefix in scope for a URI, declared if there is none; "" only where the default may stand for it."""
+        """A prefix in scope for a URI, declared if need be; "" only where the default may stand for it."""
         if (wish or default) and scope.get(wish) == uri:
             return wish
         for prefix, known in scope.items():
