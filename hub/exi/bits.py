@@ -57,6 +57,9 @@ class BitWriter:
     def octet(self, value: i64) -> None:
         """Eight bits, in either layout."""
         left = self.pending
+        if left == 0:
+            self.buffer.append(value)
+            return
         gathered = (self.partial << 8) | value
         self.buffer.append((gathered >> left) & 0xFF)
         self.partial = gathered & ((1 << left) - 1)
@@ -100,11 +103,14 @@ class BitWriter:
 
     def characters(self, text: str) -> None:
         """The characters of a string, without its length (7.1.10)."""
-        if text.isascii():
+        size: i64 = len(text)
+        if size >= LONG_TEXT and text.isascii():
             self.octets(text.encode("ascii"))
             return
-        for character in text:
-            point: i64 = ord(character)
+        index: i64 = 0
+        while index < size:
+            point: i64 = ord(text[index])
+            index += 1
             if 0xD800 <= point <= 0xDFFF:
                 raise EncodeError(f"the surrogate {point:#x} is no character")
             self.unsigned(point)
@@ -146,6 +152,12 @@ class BitWriter:
         data = bytes(self.buffer)
         self.buffer = []
         return data
+
+    def clear(self) -> None:
+        """Start anew."""
+        self.buffer = []
+        self.partial = 0
+        self.pending = 0
 
 
 class BitReader:

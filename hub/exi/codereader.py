@@ -46,6 +46,19 @@ class CodeReader:
         self.size: i64 = 0  # characters given to the sink
         self.dropped: i64 = 0  # bytes of the body that its reader no longer holds
 
+    def restart(self, tables: Tables) -> None:
+        """Expect another body where the last has ended."""
+        self.tables = tables
+        self.journal = tables.journal
+        self.state = tables.root(self.options.fragment)
+        self.qname = None
+        self.stack.clear()
+        self.qnames.clear()
+        self.attribute_count = 0
+        self.elements = 0
+        self.size = 0
+        self.dropped = 0
+
     # --- names ----------------------------------------------------------------------------------------------
 
     def read_uri(self) -> NameSpace:

@@ -134,8 +134,8 @@ class CodeWriter:
         if not state.builtin or state.kind != BUILTIN_TAG:
             return False
         grammars = self.options.max_builtin_element_grammars
-        if grammars is not None and len(self.tables.builtin) > grammars:
-            if state.count == 0 or (state.count == 1 and state.knows(XSI_TYPE)):
-                return True
+        fresh = state.count == 0 or (state.count == 1 and state.knows(XSI_TYPE))
+        if fresh and grammars is not None and len(self.tables.builtin) > grammars:
+            return True
         productions = self.options.max_builtin_productions
         return productions is not None and self.tables.learned >= productions and self.tag_only

@@ -72,6 +72,14 @@ class BodyDecoder(CodeReader):
         if options.is_reordered:
             self.block = BlockReader(self, sink)
 
+    def restart(self, tables: Tables) -> None:
+        super().restart(tables)
+        self.outer.clear()
+        self.scope.clear()
+        self.ended = False
+        if self.block is not None:
+            self.block = BlockReader(self, self.block.recorder.target)
+
     def bytes_read(self) -> i64:
         if self.block is not None and self.block.inflater is not None:
             return self.block.inflater.total_in
@@ -90,7 +98,8 @@ class BodyDecoder(CodeReader):
     def event(self) -> None:
         """One event, or none at all."""
         mark = self.reader.pos
-        self.journal.notes.clear()
+        if self.journal.notes:
+            self.journal.notes.clear()
         try:
             self.read_event()
         except TruncatedError:

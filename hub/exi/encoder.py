@@ -34,7 +34,7 @@ from .events import (
 )
 from .grammars import View
 from .lexical import WHITESPACE
-from .names import XSD_URI, XSI_NIL, XSI_TYPE, XSI_URI, QName, split_clark
+from .names import XSD_URI, XSI_NIL, XSI_TYPE, XSI_URI, QName, attribute_order, split_clark
 from .native import i64
 from .options import Options
 from .states import FRAGMENT_CONTENT, LEARNED_END, LEARNED_TEXT, Production, State
@@ -58,6 +58,22 @@ class BodyEncoder(CodeWriter):
         self.open_tag = False  # nothing but the start tag's own events so far in this element
         self.keep_space: list[bool] = [view.lexical]
         self.outer: list[Saved] = []
+
+    def restart(self, tables: Tables) -> None:
+        """Begin another body, whatever became of the last."""
+        self.tables = tables
+        self.journal = tables.journal
+        self.writer.clear()
+        self.state = tables.root(self.options.fragment)
+        self.qname = None
+        self.stack.clear()
+        self.qnames.clear()
+        self.tag_only = False
+        self.open_tag = False
+        self.keep_space = [self.view.lexical]
+        self.outer.clear()
+        if self.block is not None:
+            self.block = BlockWriter(self.options, self.writer)
 
     # --- elements -------------------------------------------------------------------------------------------
 
@@ -172,12 +188,31 @@ class BodyEncoder(CodeWriter):
 
     def attributes(self, items: list[tuple[str, str]], prefixes: dict[str, str] | None = None) -> None:
         """All AT events of one element as (name, value); they are put in the order the grammar wants."""
-        if len(items) > 1 and self.sorted:
-            items = sorted(items, key=attribute_order)
-        elif len(items) > 1:
-            items = sorted(items, key=xsi_first)
+        if len(items) > 1:
+            items = self.in_order(items)
         for tag, value in items:
             self.attribute(tag, value, "" if prefixes is None else prefixes.get(tag, ""))
+
+    def in_order(self, items: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Attributes as the grammar wants them; without a schema only xsi:nil goes first (table 4-2)."""
+        keys: list[str] = []
+        ordered: list[tuple[str, str]] = []
+        shared = self.tables.names.shared_by_tag
+        for item in items:
+            qname = shared.get(item[0])
+            if not self.sorted:
+                key = "" if item[0] == XSI_NIL else "-"
+            elif qname is not None:
+                key = qname.order
+            else:
+                uri, local = split_clark(item[0])
+                key = attribute_order(uri, local)
+            place = len(keys)
+            while place > 0 and keys[place - 1] > key:
+                place -= 1
+            keys.insert(place, key)
+            ordered.insert(place, item)
+        return ordered
 
     def attribute(self, tag: str, value: str, prefix: str = "") -> None:
         """One AT event; xsi:type goes through `xsi_type` instead."""
@@ -576,14 +611,3 @@ class Saved:
 
 
 _REPLACE = str.maketrans("\t\r\n", "   ")
-
-
-def attribute_order(item: tuple[str, str]) -> tuple[int, str, str]:
-    """xsi:nil first, then by local name, then by URI (8.5.4.1.4)."""
-    uri, local = split_clark(item[0])
-    return (0 if item[0] == XSI_NIL else 1), local, uri
-
-
-def xsi_first(item: tuple[str, str]) -> int:
-    """Schema-less attributes keep their order, but for xsi:nil (table 4-2: xsi:type, xsi:nil, the others)."""
-    return 0 if item[0] == XSI_NIL else 1

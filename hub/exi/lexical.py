@@ -29,6 +29,9 @@ ABSENT: Final = -1_000_000  # no zone, no fraction
 
 FLOAT_SPECIAL: Final = -16384  # exponent of INF, -INF and NaN (7.1.4)
 FLOAT_EXPONENT: Final = 16383  # largest exponent
+SHORT_NUMBER: Final = 18  # characters of a number whose digits surely fit 63 bits
+LONGEST_NUMBER: Final = 4300  # digits that Python converts to an integer
+TWO_DIGITS: Final = [f"{number:02d}" for number in range(64)]
 PLAIN_DECIMALS: Final = 40  # decimals up to which a float is written without an exponent
 
 _ZONE = r"(?P<zone>Z|[+-]\d\d:\d\d)?"
@@ -68,7 +71,7 @@ def parse_integer(text: str) -> int | None:
     """An xs:integer, or None."""
     text = text.strip(WHITESPACE)
     # Python refuses to convert very long digit strings; such an integer is not carried as a number.
-    if len(text) > 4300 or not _INTEGER.fullmatch(text):
+    if len(text) > LONGEST_NUMBER or not _INTEGER.fullmatch(text):
         return None
     return int(text)
 
@@ -76,7 +79,7 @@ def parse_integer(text: str) -> int | None:
 def parse_decimal(text: str) -> tuple[bool, int, int] | None:
     """(negative, integral part, reversed fraction) of an xs:decimal (7.1.3), or None."""
     match = _DECIMAL.fullmatch(text.strip(WHITESPACE))
-    if match is None or len(text) > 4300:
+    if match is None or len(text) > LONGEST_NUMBER:
         return None
     sign, integral, fraction, bare_fraction = match.groups()
     digits = fraction or bare_fraction or ""
@@ -94,12 +97,36 @@ def parse_float(text: str) -> tuple[int, int] | None:
 
     The decimals of the text are kept; a text whose digits do not fit a mantissa of 63 bits is no value.
     """
+    size: i64 = len(text)
+    mantissa: i64 = 0
+    exponent: i64 = 0
+    point: i64 = -1
+    start: i64 = 1 if size > 1 and text[0] == "-" else 0
+    index = start
+    while index < size and index < SHORT_NUMBER:
+        code: i64 = ord(text[index])
+        if 48 <= code <= 57:
+            mantissa = mantissa * 10 + (code - 48)
+        elif code == 46 and point < 0:
+            point = index
+        else:
+            return parse_any_float(text)
+        index += 1
+    if index < size or size - start - (1 if point >= 0 else 0) == 0:
+        return parse_any_float(text)
+    if point >= 0:
+        exponent = point + 1 - size
+    return (-mantissa if start else mantissa), exponent
+
+
+def parse_any_float(text: str) -> tuple[int, int] | None:
+    """The same for long numbers, those with an exponent, INF, -INF and NaN."""
     text = text.strip(WHITESPACE)
     match = _FLOAT.fullmatch(text)
     if match is None:
         special = {"INF": 1, "-INF": -1, "NaN": 0}.get(text)
         return None if special is None else (special, FLOAT_SPECIAL)
-    if len(text) > 4300:
+    if len(text) > LONGEST_NUMBER:
         return None
     sign, integral, fraction, bare_fraction, power = match.groups()
     decimals = fraction or bare_fraction or ""
@@ -118,21 +145,60 @@ def parse_float(text: str) -> tuple[int, int] | None:
 
 def format_float(mantissa: int, exponent: int) -> str:
     """The lexical form of a float: plain decimals where they stay short, otherwise with an exponent."""
-    if exponent == FLOAT_SPECIAL:
-        return {1: "INF", -1: "-INF"}.get(mantissa, "NaN")
     if exponent == 0:
         return str(mantissa)
     if exponent > 0 or exponent < -PLAIN_DECIMALS:
+        if exponent == FLOAT_SPECIAL:
+            return {1: "INF", -1: "-INF"}.get(mantissa, "NaN")
         return f"{mantissa}E{exponent}"
-    digits = str(abs(mantissa)).rjust(1 - exponent, "0")
-    sign = "-" if mantissa < 0 else ""
-    return f"{sign}{digits[:exponent]}.{digits[exponent:]}"
+    digits = str(mantissa if mantissa >= 0 else -mantissa)
+    if len(digits) <= -exponent:
+        digits = digits.rjust(1 - exponent, "0")
+    cut = len(digits) + exponent
+    plain = digits[:cut] + "." + digits[cut:]
+    return plain if mantissa >= 0 else "-" + plain
+
+
+def two_digits(text: str, at: i64) -> i64:
+    """The number that two digits spell, -1 if they are none."""
+    if at + 2 > len(text):
+        return -1
+    high: i64 = ord(text[at])
+    low: i64 = ord(text[at + 1])
+    if 48 <= high <= 57 and 48 <= low <= 57:
+        return (high - 48) * 10 + (low - 48)
+    return -1
 
 
 def parse_date_time(text: str, kind: int) -> DateTime | None:
     """The components of a date-time of one of the eight kinds, or None."""
+    if kind == DATE_TIME:
+        value = parse_plain_date_time(text)
+        if value is not None:
+            return value
+    return parse_any_date_time(text, kind)
+
+
+def parse_plain_date_time(text: str) -> DateTime | None:
+    """The spelling that nearly all have, 2026-11-20T23:59:59Z; None says nothing about others."""
+    if len(text) != 20 or text[4] != "-" or text[7] != "-" or text[10] != "T":
+        return None
+    if text[13] != ":" or text[16] != ":" or text[19] != "Z":
+        return None
+    century, year = two_digits(text, 0), two_digits(text, 2)
+    month, day = two_digits(text, 5), two_digits(text, 8)
+    hour, minute, second = two_digits(text, 11), two_digits(text, 14), two_digits(text, 17)
+    if century < 0 or year < 0 or not 1 <= month <= 12 or not 1 <= day <= 31:
+        return None
+    if not 0 <= hour <= 23 or not 0 <= minute <= 59 or not 0 <= second <= 60:
+        return None
+    return DateTime(century * 100 + year, month * 32 + day, (hour * 64 + minute) * 64 + second, ABSENT, 0)
+
+
+def parse_any_date_time(text: str, kind: int) -> DateTime | None:
+    """Any spelling of any kind."""
     match = _DATE_PATTERNS[kind].fullmatch(text.strip(WHITESPACE))
-    if match is None or len(text) > 4300:
+    if match is None or len(text) > LONGEST_NUMBER:
         return None
     found = match.groupdict()
     year = int(found.get("year") or "2000")
@@ -169,42 +235,45 @@ def parse_date_time(text: str, kind: int) -> DateTime | None:
 
 def format_year(year: int) -> str:
     """A year with at least four digits."""
+    if 1000 <= year <= 9999:
+        return str(year)
     return f"-{-year:04d}" if year < 0 else f"{year:04d}"
 
 
 def format_date_time(value: DateTime, kind: int) -> str:
     """The lexical form of a date-time of one of the eight kinds."""
-    month, day = value.month_day // 32, value.month_day % 32
+    month = TWO_DIGITS[value.month_day >> 5]
+    day = TWO_DIGITS[value.month_day & 31]
     if kind == DATE_TIME:
-        text = f"{format_year(value.year)}-{month:02d}-{day:02d}T{format_time(value)}"
+        text = format_year(value.year) + "-" + month + "-" + day + "T" + format_time(value)
     elif kind == TIME:
         text = format_time(value)
     elif kind == DATE:
-        text = f"{format_year(value.year)}-{month:02d}-{day:02d}"
+        text = format_year(value.year) + "-" + month + "-" + day
     elif kind == YEAR_MONTH:
-        text = f"{format_year(value.year)}-{month:02d}"
+        text = format_year(value.year) + "-" + month
     elif kind == YEAR:
         text = format_year(value.year)
     elif kind == MONTH_DAY:
-        text = f"--{month:02d}-{day:02d}"
+        text = "--" + month + "-" + day
     elif kind == DAY:
-        text = f"---{day:02d}"
+        text = "---" + day
     else:
-        text = f"--{month:02d}"
-    zone = int(value.zone)
+        text = "--" + month
+    zone = value.zone
     if zone == ABSENT:
         return text
     if zone == 0:
         return text + "Z"
-    sign = "-" if zone < 0 else "+"
-    size = abs(zone)
-    return f"{text}{sign}{size // 64:02d}:{size % 64:02d}"
+    if zone < 0:
+        return text + "-" + TWO_DIGITS[-zone >> 6] + ":" + TWO_DIGITS[-zone & 63]
+    return text + "+" + TWO_DIGITS[zone >> 6] + ":" + TWO_DIGITS[zone & 63]
 
 
 def format_time(value: DateTime) -> str:
     """The time of day, with its fraction if there is one."""
     time = value.time
-    text = f"{time // 4096:02d}:{time // 64 % 64:02d}:{time % 64:02d}"
+    text = TWO_DIGITS[time >> 12] + ":" + TWO_DIGITS[(time >> 6) & 63] + ":" + TWO_DIGITS[time & 63]
     if value.fraction != ABSENT:
         text += "." + str(value.fraction)[::-1]
     return text

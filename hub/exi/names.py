@@ -62,6 +62,11 @@ def split_clark(tag: str) -> tuple[str, str]:
     return "", tag
 
 
+def attribute_order(uri: str, local: str) -> str:
+    """Sort key of attributes: xsi:nil first, then by local name, then by URI (8.5.4.1.4)."""
+    return "" if uri == XSI_URI and local == "nil" else f"{local}\0{uri}"
+
+
 class Journal:
     """Additions to tables, in order, so that the latest can be taken back."""
 
@@ -88,6 +93,10 @@ class Journal:
         """The built-in grammar state has a new production."""
         self.notes.append((4, state, None, None))
 
+    def numbered(self, table: Any, value: Any) -> None:
+        """The value table has a new value."""
+        self.notes.append((5, table, value, None))
+
     def rollback(self, mark: int = 0) -> None:
         """Take back everything after the first `mark` notes, the latest first."""
         notes = self.notes
@@ -101,8 +110,10 @@ class Journal:
                 target[key] = old
             elif kind == 3:
                 setattr(target, key, old)
-            else:
+            elif kind == 4:
                 target.unlearn()
+            else:
+                target.forget(key)
 
 
 class QName:
@@ -114,6 +125,7 @@ class QName:
         self.uri = uri
         self.local = local
         self.tag = f"{{{uri}}}{local}" if uri else local
+        self.order = attribute_order(uri, local)
         self.element_state: i64 = -1  # first state of the global element's grammar
         self.attribute_type: i64 = -1  # datatype of the global attribute
         self.type_state: i64 = -1  # first state of the named type's grammar

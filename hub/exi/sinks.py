@@ -5,13 +5,16 @@ A decoder calls a sink only with events that were read completely, in document o
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Final
 from xml.etree import ElementTree as ET
 
 from .errors import DecodeError
 from .names import XSD_URI, XSI_TYPE, QName
 
 GHOST_TYPE = f"{{{XSD_URI}}}anyType"
+
+
+_sub_element: Final = ET.SubElement
 
 
 class Sink:
@@ -67,15 +70,21 @@ class ElementSink(Sink):
         self.current: ET.Element | None = None
         self.last: ET.Element | None = None  # the child that text would follow
         self.attrib: dict[str, str] | None = None
-        self.make: Any = ET.Element
+
+    def take(self) -> list[ET.Element]:
+        """The finished root elements; the sink starts anew."""
+        roots = self.roots
+        self.roots = []
+        self.last = None
+        return roots
 
     def start(self, qname: QName, prefix: str) -> None:
-        element: ET.Element = self.make(qname.tag)
         current = self.current
         if current is None:
+            element = ET.Element(qname.tag)
             self.roots.append(element)
         else:
-            current.append(element)
+            element = _sub_element(current, qname.tag)
             self.open.append(current)
         self.current = element
         self.last = None

@@ -43,22 +43,22 @@ class Encoder:
         self.session_tables = session_tables
         self.view = (grammars or no_grammars()).view(options)
         self.tables = Tables(self.view, options)
-        self.aligned = options.alignment != BIT_PACKED
+        writer = BitWriter(options.alignment != BIT_PACKED)
+        self.body = BodyEncoder(self.view, options, self.tables, writer)
 
     def encode(self, element: ET.Element) -> bytes:
         """One element as one body."""
         if not self.session_tables:
             self.tables = Tables(self.view, self.options)
-        tables = self.tables
-        journal = tables.journal
+        journal = self.tables.journal
         journal.notes.clear()
-        encoder = BodyEncoder(self.view, self.options, tables, BitWriter(self.aligned))
+        self.body.restart(self.tables)
         try:
-            encode_document(encoder, [element])
+            encode_document(self.body, [element])
         except BaseException:
             journal.rollback()
             raise
-        return encoder.writer.take()
+        return self.body.writer.take()
 
 
 class Decoder:
@@ -71,25 +71,17 @@ class Decoder:
         self.session_tables = session_tables
         self.view = (grammars or no_grammars()).view(options)
         self.tables = Tables(self.view, options)
-        self.strip_ghosts = options.limits_builtin_grammars
+        self.sink = ElementSink(options.limits_builtin_grammars)
+        limits = options.limits
+        aligned = options.alignment != BIT_PACKED
+        reader = BitReader(b"", aligned, limits.integer_bits, limits.string_length)
+        self.body = BodyDecoder(self.view, options, self.tables, reader, self.sink)
+        self.started = False  # part of a body has arrived
         self.pieces: list[bytes] = []  # not yet looked at
         self.size = 0  # bytes in `pieces`
         self.wanted = 1  # bytes in `pieces` that make another try worth while
         self.consumed = 0  # bytes of the stream dropped from the reader's data
         self.failure = ""
-        self.begin(b"")
-
-    def begin(self, data: bytes) -> None:
-        """Expect a body at the start of `data`."""
-        if not self.session_tables:
-            self.tables = Tables(self.view, self.options)
-        limits = self.options.limits
-        aligned = self.options.alignment != BIT_PACKED
-        self.sink = ElementSink(self.strip_ghosts)
-        self.started = False
-        reader = BitReader(b"", aligned, limits.integer_bits, limits.string_length)
-        self.body = BodyDecoder(self.view, self.options, self.tables, reader, self.sink)
-        self.more(data)
 
     def more(self, data: bytes) -> None:
         """Give the body more of its bytes, and drop those it has read."""
@@ -122,8 +114,8 @@ class Decoder:
             self.more(data)
             while self.started:
                 self.body.run()
-                found.extend(self.sink.roots)
-                self.begin(self.rest())
+                found.extend(self.sink.take())
+                self.next_body()
         except TruncatedError as error:
             self.wanted = error.missing
         except DecodeError as error:
@@ -131,18 +123,28 @@ class Decoder:
             raise type(error)(error.reason, error.bit_offset + self.consumed * 8) from None
         return found
 
-    def rest(self) -> bytes:
-        """What follows the body just read."""
+    def next_body(self) -> None:
+        """Put what follows the body just read in front of the next."""
+        if not self.session_tables:
+            self.tables = Tables(self.view, self.options)
         block = self.body.block
+        self.started = False
         if block is not None and block.inflater is not None:
             self.consumed += block.inflater.total_in
-            return block.inflater.input
+            rest = block.inflater.input
+            self.body.restart(self.tables)
+            self.more(rest)
+            return
         reader = self.body.reader
         done = (int(reader.pos) + 7) >> 3
         if not done and not self.body.dropped:
             raise DecodeError("expected a body of at least one bit", 0)
         self.consumed += done
-        return reader.data[done:]
+        reader.data = reader.data[done:]
+        reader.pos = 0
+        reader.end = len(reader.data) * 8
+        self.started = bool(reader.data)
+        self.body.restart(self.tables)
 
     @property
     def pending(self) -> bool:

@@ -23,6 +23,7 @@ class Value:
         self.owner = owner
         self.local_id: i64 = local_id
         self.global_id: i64 = global_id
+        self.shadowed: Value | None = None  # the same string, numbered before by a peer that sent it twice
 
 
 class LocalPartition:
@@ -61,12 +62,20 @@ class ValueTable:
             self.replace(text, partition, journal)
             return
         value = Value(text, partition, len(partition.values), len(values))
+        value.shadowed = self.by_text.get(text)
         values.append(value)
-        journal.appended(values)
         partition.values.append(value)
-        journal.appended(partition.values)
         self.by_text[text] = value
-        journal.added(self.by_text, text)
+        journal.numbered(self, value)
+
+    def forget(self, value: Value) -> None:
+        """Take back the latest addition, if the table was not full then."""
+        self.global_values.pop()
+        value.owner.values.pop()
+        if value.shadowed is None:
+            del self.by_text[value.text]
+        else:
+            self.by_text[value.text] = value.shadowed
 
     def replace(self, text: str, partition: LocalPartition, journal: Journal) -> None:
         """Number a string in a full table: round-robin over the global numbers."""
