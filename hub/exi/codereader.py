@@ -7,6 +7,7 @@ misses, and counts what a document may cost. Which event comes next is the busin
 from __future__ import annotations
 
 from .bits import BitReader, bits_for
+from .datatypes import NO_XML_CHARACTER
 from .errors import DecodeError, LimitError
 from .events import AT, NAMES
 from .grammars import View
@@ -68,13 +69,29 @@ class CodeReader:
         start = reader.pos
         index = reader.bits(bits_for(len(names.spaces) + 1))
         if index == 0:
-            uri = reader.string()
+            uri = self.read_text()
             known = names.space(uri)
             self.tables.check(start)
             return known if known is not None else names.add_uri(uri, self.journal)
         if index > len(names.spaces):
             raise DecodeError(f"expected a URI identifier, {index} is not assigned", start)
         return names.spaces[index - 1]
+
+    def read_text(self) -> str:
+        """A String that has to stand in XML text as it is."""
+        start = self.reader.pos
+        text = self.reader.string()
+        if not text.isprintable() and NO_XML_CHARACTER.search(text):
+            raise DecodeError("expected characters that XML allows", start)
+        return text
+
+    def read_plain_name(self, what: str) -> str:
+        """A String that has to be a name."""
+        start = self.reader.pos
+        text = self.reader.string()
+        if not is_name(text):
+            raise DecodeError(f"expected {what}, found {text[:40]!r}", start)
+        return text
 
     def read_local(self, space: NameSpace) -> QName:
         """A local name as hit or miss (7.3.1)."""

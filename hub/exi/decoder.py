@@ -376,8 +376,8 @@ class BodyDecoder(CodeReader):
         index = reader.bits(bits_for(len(space.prefixes) + 1))
         if index > len(space.prefixes):
             raise DecodeError(f"expected a prefix identifier, {index} is not assigned", reader.pos)
-        prefix = reader.string() if index == 0 else space.prefixes[index - 1]
-        if prefix and not is_name(prefix):
+        prefix = space.prefixes[index - 1] if index else reader.string()
+        if prefix and not index and (not is_name(prefix) or ":" in prefix):
             raise DecodeError(f"expected a prefix, found {prefix[:40]!r}", reader.pos)
         of_element = reader.bits(1) == 1
         if prefix not in space.prefixes:
@@ -444,12 +444,13 @@ class BodyDecoder(CodeReader):
         """What only fidelity options carry: DT, ER, CM, PI."""
         reader = self.reader
         if event == DT:
-            parts = [reader.string(), reader.string(), reader.string(), reader.string()]
+            name = self.read_plain_name("the name of a document type")
+            parts = [name, self.read_text(), self.read_text(), self.read_text()]
             self.give(sum([len(part) for part in parts]))
             self.sink.doctype(parts[0], parts[1], parts[2], parts[3])
             return
         if event == ER:
-            name = reader.string()
+            name = self.read_plain_name("the name of an entity")
             self.give(len(name))
             self.sink.entity(name)
         else:
@@ -457,11 +458,13 @@ class BodyDecoder(CodeReader):
             preserve = self.options.preserve
             both = "comments" in preserve and "pis" in preserve
             instruction = reader.bits(1) == 1 if both else "pis" in preserve
-            text = reader.string()
-            self.give(len(text))
             if instruction:
-                self.sink.instruction(text, reader.string())
+                target, data = self.read_plain_name("the target of an instruction"), self.read_text()
+                self.give(len(target) + len(data))
+                self.sink.instruction(target, data)
             else:
+                text = self.read_text()
+                self.give(len(text))
                 self.sink.comment(text)
         if self.qname is not None:
             self.state = self.view.content_state(self.state)

@@ -57,8 +57,8 @@ def clark(uri: str, local: str) -> str:
 def split_clark(tag: str) -> tuple[str, str]:
     """(uri, local name) of a name in ElementTree's spelling."""
     if tag[:1] == "{":
-        uri, _, local = tag[1:].partition("}")
-        return uri, local
+        uri, _, local = tag.rpartition("}")
+        return uri[1:], local
     return "", tag
 
 

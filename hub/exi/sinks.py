@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 
 from .errors import DecodeError
 from .names import XSD_URI, XSI_TYPE, QName
+from .native import mypyc_attr
 
 GHOST_TYPE = f"{{{XSD_URI}}}anyType"
 
@@ -17,6 +18,7 @@ GHOST_TYPE = f"{{{XSD_URI}}}anyType"
 _sub_element: Final = ET.SubElement
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Sink:
     """Receives the events of one document.
 

@@ -6,6 +6,7 @@ declared or made-up prefixes (ns1, ns2, …; xsi for the schema instance namespa
 
 from __future__ import annotations
 
+from xml.parsers import expat
 from xml.sax.saxutils import escape
 
 from .errors import DecodeError
@@ -14,6 +15,18 @@ from .sinks import GHOST_TYPE, Sink
 
 _TEXT_ESCAPES = {"\r": "&#13;"}
 _VALUE_ESCAPES = {'"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
+
+
+def is_doctype(text: str) -> bool:
+    """Whether a text is one document type declaration and nothing that hides behind it."""
+    elements: list[str] = []
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = lambda name, attributes: elements.append(name)
+    try:
+        parser.Parse(text + "<root/>", True)
+    except expat.ExpatError:
+        return False
+    return elements == ["root"]
 
 
 class XmlSink(Sink):
@@ -86,12 +99,16 @@ class XmlSink(Sink):
 
     def instruction(self, target: str, data: str) -> None:
         self.flush()
+        data = data.replace("?>", "? >")  # would end the instruction
         self.parts.append(f"<?{target} {data}?>" if data else f"<?{target}?>")
 
     def doctype(self, name: str, public: str, system: str, text: str) -> None:
         identifier = f' PUBLIC "{public}" "{system}"' if public else f' SYSTEM "{system}"' if system else ""
         subset = f" [{text}]" if text else ""
-        self.parts.append(f"<!DOCTYPE {name}{identifier}{subset}>")
+        declaration = f"<!DOCTYPE {name}{identifier}{subset}>"
+        if not is_doctype(declaration):
+            raise DecodeError("expected a document type that XML can spell")
+        self.parts.append(declaration)
 
     def entity(self, name: str) -> None:
         self.flush()

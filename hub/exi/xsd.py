@@ -32,7 +32,7 @@ from .datatypes import (
 from .errors import SchemaError
 from .grammars import Grammars
 from .model import Attribute, Element, Group, Particle, Schema, Type, Wildcard
-from .names import XSD_URI, XSI_URI
+from .names import XSD_URI, XSI_URI, split_clark
 
 BOUND_FACETS: Final = (("minInclusive", 0), ("minExclusive", 1), ("maxInclusive", 0), ("maxExclusive", -1))
 WHITESPACE: Final = {"preserve": PRESERVE, "replace": REPLACE, "collapse": COLLAPSE}
@@ -313,4 +313,4 @@ def transitive_members(groups: Any) -> dict[str, list[Any]]:
 
 def uri_of(name: str) -> str:
     """The namespace of a name in ElementTree's spelling."""
-    return name[1:].partition("}")[0] if name[:1] == "{" else ""
+    return split_clark(name)[0]

@@ -46,7 +46,9 @@ def median_microseconds(call: Callable[[], object], rounds: int) -> float:
     return statistics.median(samples) * 1e6
 
 
-def exi_paths(grammars: exi.Grammars, session: bool) -> tuple[Callable[[ET.Element], bytes], Callable[[bytes], object]]:
+def exi_paths(
+    grammars: exi.Grammars, session: bool
+) -> tuple[Callable[[ET.Element], bytes], Callable[[bytes], object]]:
     """(encode, decode) with fresh coders; with `session`, coders that have seen the element before."""
     options = exi.Options()
     encoder = exi.Encoder(grammars, options, session)
@@ -74,7 +76,11 @@ def main() -> None:
     arguments.add_argument("--schema", type=Path, default=SHARED / "schemas" / "w-iot.xsd")
     arguments.add_argument("--rounds", type=int, default=15)
     chosen = arguments.parse_args()
-    grammars = exi.load_schemas([chosen.schema]) if chosen.schema.suffix == ".xsd" else exi.Grammars.read(chosen.schema)
+    grammars = (
+        exi.load_schemas([chosen.schema])
+        if chosen.schema.suffix == ".xsd"
+        else exi.Grammars.read(chosen.schema)
+    )
     try:
         from lxml import etree as lxml
     except ImportError:
@@ -84,7 +90,10 @@ def main() -> None:
     columns += ["lxml ser", "lxml parse"] if lxml else []
     columns += ["slix ser", "slix parse"] if slixmpp else []
     print(f"hub.exi compiled: {exi.compiled}; median µs of {chosen.rounds} rounds")
-    print(f"{'document':34} {'XML B':>6} {'EXI B':>6} {'sess B':>6} " + " ".join(f"{name:>11}" for name in columns))
+    print(
+        f"{'document':34} {'XML B':>6} {'EXI B':>6} {'sess B':>6} "
+        + " ".join(f"{name:>11}" for name in columns)
+    )
     totals = [0.0] * len(columns)
     for path in sorted(chosen.corpus.glob("*.xml")):
         data = path.read_bytes()
@@ -118,7 +127,9 @@ def main() -> None:
     print(f"EXI encode + decode: {exi_time:.0f} µs; session tables: {totals[2] + totals[3]:.0f} µs")
     print(f"ElementTree serialise + parse: {totals[4] + totals[5]:.0f} µs")
     if slixmpp:
-        print(f"slixmpp tostring + pull parser: {totals[-2] + totals[-1]:.0f} µs, ratio {exi_time / (totals[-2] + totals[-1]):.2f}")
+        print(
+            f"slixmpp tostring + pull parser: {totals[-2] + totals[-1]:.0f} µs, ratio {exi_time / (totals[-2] + totals[-1]):.2f}"
+        )
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ NODE = (
     '<node nodeId="Dev.01"><timestamp value="2026-11-20T23:59:00Z">'
     '<numeric name="Temperature" value="21.50" unit="K" momentary="true"/>'
     '<numeric name="Temperature" value="-0.5"/><flag since="2026-01-02">true</flag><note>warm ☀</note>'
-    '<extra>7</extra><bonus>-3</bonus></timestamp></node>'
+    "<extra>7</extra><bonus>-3</bonus></timestamp></node>"
 )
 INFORMED = {
     "fields": f'<fields {S} seqnr="45" level="3">{NODE}</fields>',
@@ -64,9 +64,15 @@ def make() -> list[dict[str, Any]]:
     found = []
     cases = [(name, "sensor.xsd", text, settings) for name, text in INFORMED.items()
              for settings in [*option_sets(), {"strict": True}, {"strict": True, "header_options": True}]]  # fmt: skip
-    cases += [(name, "sensor.xsd", text, settings) for name, text in DEVIATING.items() for settings in option_sets()]
-    cases += [(name, "", text, settings) for name, text in DEVIATING.items() for settings in option_sets()[:4]]
-    cases += [(name, None, text, settings) for name, text in SCHEMA_LESS.items() for settings in option_sets()]
+    cases += [
+        (name, "sensor.xsd", text, settings) for name, text in DEVIATING.items() for settings in option_sets()
+    ]
+    cases += [
+        (name, "", text, settings) for name, text in DEVIATING.items() for settings in option_sets()[:4]
+    ]
+    cases += [
+        (name, None, text, settings) for name, text in SCHEMA_LESS.items() for settings in option_sets()
+    ]
     cases += [("fragment", None, FRAGMENT, {**settings, "fragment": True}) for settings in option_sets()]
     representations = {"{http://www.w3.org/2001/XMLSchema}double": "{http://www.w3.org/2009/exi}decimal"}
     cases.append(("fields", "sensor.xsd", INFORMED["fields"], {"datatype_representations": representations}))

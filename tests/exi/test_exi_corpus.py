@@ -33,7 +33,9 @@ def read_deviations() -> dict[tuple[str, str], str]:
 
 def option_set(vector: dict[str, Any]) -> str:
     """The option words as the table shows them: long values are cut."""
-    words = [word if len(word) < 24 else word.partition("=")[0] + "=…" for word in vector["options"].split(";")]
+    words = [
+        word if len(word) < 24 else word.partition("=")[0] + "=…" for word in vector["options"].split(";")
+    ]
     kind = "schema-less" if vector["schema"] is None else "schema-informed"
     return f"{kind:15} {';'.join(words) or '(default)'}"
 
@@ -54,7 +56,9 @@ def test_every_vector() -> None:
             outcome = "passed" if not problem else "known deviation" if listed else "failed"
             row[outcome] += 1
             if outcome == "failed":
-                failures.append(f"{vector['id']}\t{direction}\t{vector['doc']}\t[{vector['options']}]\t{problem}")
+                failures.append(
+                    f"{vector['id']}\t{direction}\t{vector['doc']}\t[{vector['options']}]\t{problem}"
+                )
             if listed and not problem:
                 fixed.append(f"{vector['id']} {direction}")
     print(f"\nhub.exi compiled: {exi.compiled}; {len(walk.vectors)} vectors, decoded where they have bytes")
@@ -65,4 +69,3 @@ def test_every_vector() -> None:
     print(f"{'total':70} {total['passed']:7} {total['known deviation']:6} {total['failed']:7}")
     assert not failures, "\n".join(failures[:40])
     assert not fixed, f"these pass now and must leave the list: {fixed}"
-

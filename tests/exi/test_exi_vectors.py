@@ -60,7 +60,9 @@ def test_decoding_and_encoding_again(vector: dict[str, Any]) -> None:
         assert exi.to_xml(data, known) == text, "with options in the header none need to be given"
 
 
-@pytest.mark.parametrize("vector", [each for each in VECTORS if not each["options"].get("fragment")], ids=name)
+@pytest.mark.parametrize(
+    "vector", [each for each in VECTORS if not each["options"].get("fragment")], ids=name
+)
 def test_elements_come_back(vector: dict[str, Any]) -> None:
     options, known = exi.Options(**vector["options"]), known_grammars(vector)
     if "prefixes" in options.preserve and "lexical" in options.preserve and "xsi:type" in vector["xml"]:
