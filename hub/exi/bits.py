@@ -286,12 +286,12 @@ class BitReader:
             return data.decode("ascii")
         self.pos = position
         parts: list[str] = []
-        left = count
-        while left > 0:
-            if self.end - self.pos < left * 8:
-                raise self.truncated("a string", ((left * 8) - (self.end - self.pos) + 7) >> 3)
-            parts.append(self.character())
-            left -= 1
+        try:
+            while len(parts) < count:
+                parts.append(self.character())
+        except TruncatedError:
+            # All that must still come, so that a string in small pieces is not tried again for each of them.
+            raise self.truncated("a string", count - len(parts)) from None
         return "".join(parts)
 
     def character(self) -> str:

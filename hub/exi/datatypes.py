@@ -15,7 +15,7 @@ from typing import Final
 
 from . import lexical
 from .bits import BitReader, BitWriter, bits_for
-from .errors import DecodeError, LimitError
+from .errors import DecodeError, LimitError, TruncatedError
 from .lexical import ABSENT, DATE, DATE_TIME, DAY, MONTH, TIME, YEAR, YEAR_MONTH, DateTime
 from .names import Journal, QName
 from .native import i64
@@ -178,28 +178,41 @@ def read_string(reader: BitReader, table: ValueTable, kind: Datatype, partition:
     return text
 
 
+def least_bits(kind: Datatype, aligned: bool) -> i64:
+    """The fewest bits that one value of a kind, or one character of a restricted set, can take."""
+    if kind.kind == BOOLEAN:
+        width: i64 = 1
+    elif kind.kind in (CHARSET, N_BIT, ENUM):
+        width = kind.width
+    else:
+        return 8
+    return (width + 7) & ~7 if aligned else width
+
+
 def read_restricted(reader: BitReader, kind: Datatype, length: i64) -> str:
     """The characters of a string with a restricted character set."""
     if length > reader.string_length:
         raise LimitError(f"a string of {length} characters, more than {reader.string_length}", reader.pos)
-    least = length * kind.width
-    if reader.aligned:
-        least = length * 8 if kind.width else 0
+    if length == 0:
+        return ""
+    least = length * least_bits(kind, reader.aligned)
     if reader.end - reader.pos < least:
         raise reader.truncated("a string", (least - (reader.end - reader.pos) + 7) >> 3)
     parts: list[str] = []
     count = kind.count
     width = kind.width
     characters = kind.characters
-    while length > 0:
-        code = reader.bits(width)
-        if code < count:
-            parts.append(characters[code])
-        elif code == count:
-            parts.append(reader.character())
-        else:
-            raise DecodeError(f"the character code {code} is not assigned", reader.pos)
-        length -= 1
+    try:
+        while len(parts) < length:
+            code = reader.bits(width)
+            if code < count:
+                parts.append(characters[code])
+            elif code == count:
+                parts.append(reader.character())
+            else:
+                raise DecodeError(f"the character code {code} is not assigned", reader.pos)
+    except TruncatedError:
+        raise reader.truncated("a string", ((length - len(parts)) * (least // length) >> 3) + 1) from None
     return "".join(parts)
 
 
@@ -451,10 +464,15 @@ def read_value(reader: BitReader, table: ValueTable, kind: Datatype, qname: QNam
         raise LimitError(f"a list of {count} items, more than {list_items}", reader.pos)
     parts: list[str] = []
     size: i64 = 0
-    while count > 0:
-        parts.append(read_value(reader, table, item, qname, journal, list_items))
-        size += len(parts[len(parts) - 1])
-        if size > reader.string_length:
-            raise LimitError(f"a list longer than {reader.string_length} characters", reader.pos)
-        count -= 1
+    try:
+        while len(parts) < count:
+            part = read_value(reader, table, item, qname, journal, list_items)
+            parts.append(part)
+            size += len(part)
+            if size > reader.string_length:
+                raise LimitError(f"a list longer than {reader.string_length} characters", reader.pos)
+    except TruncatedError as error:
+        # As with strings: a list in small pieces must not be tried again for each of them.
+        rest = (count - len(parts) - 1) * least_bits(item, reader.aligned) >> 3
+        raise reader.truncated("a list", rest + error.missing) from None
     return " ".join(parts)
