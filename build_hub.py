@@ -1,7 +1,7 @@
 """The build backend: setuptools, which asks for mypy only where there is a C compiler to use it with.
 
-mypy is needed to compile hub.exi and for nothing else, and its own newer versions need a compiler where no wheel of
-theirs fits. So a machine without one must not be asked to install it.
+mypy is needed to compile hub.exi and for nothing else, and its own newer versions need a compiler where no
+wheel of theirs fits. So a machine without one must not be asked to install it.
 """
 
 from __future__ import annotations

@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 import sys
 
-from build_hub import has_compiler
 from setuptools import Extension, setup
 
+from build_hub import has_compiler
+
 COMPILED = (
-    "bits lexical names strings datatypes states tables codewriter encoder codereader decoder channels blocks sinks "
-    "elements stream"
-).split()
+    # fmt: off
+    "bits", "lexical", "names", "strings", "datatypes", "states", "tables", "codewriter", "encoder",
+    "codereader", "decoder", "channels", "blocks", "sinks", "elements", "stream",
+    # fmt: on
+)
 
 
 def extensions() -> list[Extension]:

@@ -91,6 +91,7 @@ class BodyEncoder(CodeWriter):
         else:
             qname, following = self.start_undeclared(tag)
             child = self.tables.element_state(qname)
+            state = self.state  # the EXI Profile may have left the built-in grammar
             if state.builtin:
                 self.learn_element(state, qname, following, child)
         if self.prefixes:

@@ -1,7 +1,7 @@
 """Walks the vectors of ../shared/exi: what each one asks for, and how documents are compared.
 
-Expected events are what another codec decodes. Comparison follows `meta.json` there: order of attributes, white
-space between tags, prefixes, schema hints and xsi:nil="false" do not count; values count by what they mean.
+Expected events are what another codec decodes. Comparison follows `meta.json` there: order of attributes,
+white space between tags, prefixes, schema hints and xsi:nil="false" do not count; values count by meaning.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ class Walk:
         self.grammars = Grammar()
 
     def expected(self, vector: dict[str, Any]) -> list[list[str]] | None:
-        """The document a vector stands for; those with an x at the end of their number share their neighbour's."""
+        """The document a vector stands for; one with an x at the end of its number has its neighbour's."""
         line = vector["events"]
         if line is None and vector["id"].endswith("x"):
             line = self.by_id[vector["id"][:-1]]["events"]

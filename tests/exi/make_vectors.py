@@ -1,9 +1,9 @@
-"""Writes vectors.json, the vectors that are kept in the repository: documents, options and the bytes they make.
+"""Writes vectors.json, the vectors kept in the repository: documents, options and the bytes they make.
 
     python -m tests.exi.make_vectors
 
-Run it only when the format of our output is meant to change, and after test_exi_corpus.py has passed on the vectors
-of other codecs; the diff of vectors.json then shows what changed.
+Run it only when our output is meant to change, and after test_exi_corpus.py has passed on the vectors of
+other codecs; the diff of vectors.json then shows what changed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ INFORMED = {
     "type": f'<fields {S} {XSI} xsi:type="MoreFields" seqnr="1"><done/></fields>',
 }
 DEVIATING = {
-    "undeclared": f'<fields {S} seqnr="70000" level="21" new="x"><odd a="1">text</odd><odd a="1">text</odd></fields>',
+    "undeclared": f'<fields {S} seqnr="70000" level="21" new="x">'
+    '<odd a="1">text</odd><odd a="1">text</odd></fields>',
     "unknown": '<other xmlns="urn:x"><a>1</a><a>1</a><b c="d" e="f"/></other>',
 }
 SCHEMA_LESS = {
@@ -62,8 +63,10 @@ def option_sets() -> list[dict[str, Any]]:
 def make() -> list[dict[str, Any]]:
     """All vectors."""
     found = []
-    cases = [(name, "sensor.xsd", text, settings) for name, text in INFORMED.items()
-             for settings in [*option_sets(), {"strict": True}, {"strict": True, "header_options": True}]]  # fmt: skip
+    informed_sets = [*option_sets(), {"strict": True}, {"strict": True, "header_options": True}]
+    cases = [
+        (name, "sensor.xsd", text, settings) for name, text in INFORMED.items() for settings in informed_sets
+    ]
     cases += [
         (name, "sensor.xsd", text, settings) for name, text in DEVIATING.items() for settings in option_sets()
     ]

@@ -1,7 +1,7 @@
 """Every vector of ../shared/exi, decoded and encoded, with a table of the outcome by option set.
 
-Known deviations stand one by one in known_deviations.tsv with the clause that decides; one that passes must leave
-the list.
+Known deviations stand one by one in known_deviations.tsv with the clause that decides; one that passes must
+leave the list.
 """
 
 from __future__ import annotations
