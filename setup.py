@@ -13,12 +13,24 @@ from setuptools import Extension, setup
 
 from build_hub import has_compiler
 
-COMPILED = (
-    # fmt: off
-    "bits", "lexical", "names", "strings", "datatypes", "states", "tables", "codewriter", "encoder",
-    "codereader", "decoder", "channels", "blocks", "sinks", "elements", "stream",
-    # fmt: on
-)
+COMPILED = [
+    "bits",
+    "lexical",
+    "names",
+    "strings",
+    "datatypes",
+    "states",
+    "tables",
+    "codewriter",
+    "encoder",
+    "codereader",
+    "decoder",
+    "channels",
+    "blocks",
+    "sinks",
+    "elements",
+    "stream",
+]
 
 
 def extensions() -> list[Extension]:

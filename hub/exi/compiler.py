@@ -82,7 +82,7 @@ class Compiler:
         offsets: list[int] = []
         for number, row in enumerate(self.rows):
             offsets.append(len(words))
-            words += (row.kind, row.flags, row.content, row.empty, len(row.productions))
+            words += (row.kind, row.flags, row.content, row.empty + 1, len(row.productions))
             for event, first, second, following in row.productions:
                 words.append(event)
                 if event != EE:

@@ -3,7 +3,7 @@
     magic "EXIG", version (1 byte), CRC-32 of all that follows (4 bytes, big-endian)
     counted text list of URIs; per URI a counted text list of local names
     counted list of datatypes; elements, attributes, types, fragment: counted lists of pairs
-    counted list of states: kind, flags, content + 1, empty + 1, counted productions
+    counted list of the states' sizes in words, then the words of all states as `Grammars` lays them out
 
 Numbers are unsigned LEB128, strings UTF-8 with their length in bytes, signed numbers zigzag. Everything is
 written in one pass and can be read in place by a device without a heap.
@@ -12,11 +12,12 @@ written in one pass and can be read in place by a device without a heap.
 from __future__ import annotations
 
 import zlib
+from itertools import accumulate
 from typing import Final
 
 from .datatypes import CHARSET, DATES, ENUM, LIST, N_BIT, Datatype
 from .errors import SchemaError
-from .grammars import OPERANDS, Grammars
+from .grammars import Grammars
 from .states import BUILTIN_TAG
 
 MAGIC: Final = b"EXIG"
@@ -64,18 +65,12 @@ def dumps(grammars: Grammars) -> bytes:
         _dump_datatype(writer, datatype, numbers)
     for pairs in (grammars.elements, grammars.attributes, grammars.types, grammars.fragment):
         writer.pairs(pairs)
-    words = grammars.words
-    writer.number(len(grammars.offsets))
-    for at in grammars.offsets:
-        kind, flags, content, empty, count = words[at : at + 5]
-        for value in (kind, flags, content + 1, empty + 1, count):
-            writer.number(value)
-        at += 5
-        for _ in range(count):
-            size = 1 + len(OPERANDS[words[at]])
-            for value in words[at : at + size]:
-                writer.number(value)
-            at += size
+    ends = [*grammars.offsets[1:], len(grammars.words)]
+    writer.number(len(ends))
+    for start, end in zip(grammars.offsets, ends, strict=True):
+        writer.number(end - start)
+    for word in grammars.words:
+        writer.number(word)
     body = bytes(writer.data)
     return MAGIC + bytes([VERSION]) + zlib.crc32(body).to_bytes(4, "big") + body
 
@@ -137,6 +132,22 @@ class _Reader:
     def texts(self) -> list[str]:
         return [self.text() for _ in range(self.number())]
 
+    def rest(self) -> list[int]:
+        """All numbers up to the end, in one go: they are nearly all of the file."""
+        numbers: list[int] = []
+        append = numbers.append
+        value = shift = 0
+        for part in self.data[self.at :]:
+            if part >= 0x80:
+                value |= (part & 0x7F) << shift
+                shift += 7
+            elif shift:
+                append(value | (part << shift))
+                value = shift = 0
+            else:
+                append(part)
+        return numbers
+
     def pairs(self) -> list[tuple[int, int]]:
         return [(self.number(), self.number()) for _ in range(self.number())]
 
@@ -164,19 +175,12 @@ def _load(reader: _Reader) -> Grammars:
     for _ in range(reader.number()):
         datatypes.append(_load_datatype(reader, datatypes))
     elements, attributes, types, fragment = (reader.pairs() for _ in range(4))
-    words: list[int] = []
-    offsets: list[int] = []
-    number = reader.number
-    sizes = {event: len(operands) for event, operands in OPERANDS.items()}
-    for _ in range(number()):
-        offsets.append(len(words))
-        kind, flags, content, empty, count = number(), number(), number(), number(), number()
-        words += (kind, flags, content - 1, empty - 1, count)
-        for _ in range(count):
-            event = number()
-            words.append(event)
-            for _ in range(sizes[event]):
-                words.append(number())
+    count = reader.number()
+    numbers = reader.rest()
+    sizes, words = numbers[:count], numbers[count:]
+    offsets = list(accumulate(sizes[:-1], initial=0)) if sizes else []
+    if len(sizes) != count or sum(sizes) != len(words):
+        raise ValueError("sizes")
     grammars = Grammars(names, datatypes, words, offsets, elements, attributes, types, fragment)
     _check(grammars)
     return grammars
@@ -213,5 +217,5 @@ def _check(grammars: Grammars) -> None:
             raise ValueError("state")
     for at in grammars.offsets:
         kind, _, content, empty, _ = grammars.words[at : at + 5]
-        if kind >= BUILTIN_TAG or not 0 <= content < states or empty >= states:
+        if kind >= BUILTIN_TAG or content >= states or empty > states:
             raise ValueError("state")

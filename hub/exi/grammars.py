@@ -6,7 +6,7 @@ a large schema set costs little until its elements are used.
 
 Words of one state in `Grammars.words`, starting at `offsets[state]`:
 
-    kind, flags, content state, first state of TypeEmpty, number of productions, then per production
+    kind, flags, content state, first state of TypeEmpty + 1 (0: none), number of productions, then each:
     AT qname datatype next | AT_NS uri next | AT_ANY next | SE qname child next | SE_NS uri next | SE_ANY next
     EE | CH datatype next | CH_ANY next
 
@@ -215,7 +215,10 @@ class View:
         """The lowered state with this number."""
         found = self.states.get(index)
         if found is None:
-            found = self.states[index] = self.lower(index)
+            try:
+                found = self.states[index] = self.lower(index)
+            except (IndexError, KeyError) as error:
+                raise SchemaError(f"the grammars are damaged: state {index} cannot be read") from error
         return found
 
     def lower(self, index: int) -> State:
@@ -226,7 +229,7 @@ class View:
         at += 5
         state = State(kind)
         state.content_id = content
-        state.empty_id = empty
+        state.empty_id = empty - 1
         for code in range(count):
             event = words[at]
             at += 1

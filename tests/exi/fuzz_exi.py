@@ -2,7 +2,8 @@
 
     python tests/exi/fuzz_exi.py [-max_total_time=1800] [directory with a corpus]
 
-The first byte of an input chooses options and grammars, the second how the stream decoder gets the rest. What decodes must encode again under the same options, and decode to the same root.
+The first byte of an input chooses options and grammars, the second how the stream decoder gets the rest. What
+decodes must encode again under the same options, and decode to the same root.
 """
 
 from __future__ import annotations

@@ -67,9 +67,18 @@ def test_dates_come_back_as_xsd_writes_them(kind: int, text: str, back: str | No
 
 @pytest.mark.parametrize(
     "text",
-    ["2026-13-01T00:00:00", "2026-00-01T00:00:00", "2026-01-32T00:00:00", "2026-01-01T25:00:00",
-     "26-01-01T00:00:00", "2026-01-01T24:00:01", "2026-01-01", "2026-01-01T00:00:00+15:00", "2026-01-01T00:00:00z"],
-)  # fmt: skip
+    [
+        "2026-13-01T00:00:00",
+        "2026-00-01T00:00:00",
+        "2026-01-32T00:00:00",
+        "2026-01-01T25:00:00",
+        "2026-01-01T24:00:01",
+        "26-01-01T00:00:00",
+        "2026-01-01",
+        "2026-01-01T00:00:00+15:00",
+        "2026-01-01T00:00:00z",
+    ],
+)
 def test_what_is_no_date_time(text: str) -> None:
     assert lexical.parse_date_time(text, lexical.DATE_TIME) is None
 
