@@ -3,8 +3,8 @@
     python tests/benchmarks/exi_speed.py [--corpus DIRECTORY] [--schema FILE] [--rounds N]
 
 Prints the median of the rounds for each document, encoding and decoding apart, in microseconds, and totals.
-All paths go between `Element` objects and bytes; the grammars are ready before the clock starts. EXI is measured
-with a new set of tables for every body and with tables kept for the session.
+All paths go between `Element` objects and bytes; the grammars are ready before the clock starts. EXI is
+measured with a new set of tables for every body and with tables kept for the session.
 
 Why mypyc compiles the codec and not Cython is told in `exi_compilers.py`.
 """
