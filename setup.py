@@ -20,6 +20,7 @@ COMPILED = [
     "strings",
     "datatypes",
     "states",
+    "grammars",
     "tables",
     "codewriter",
     "encoder",

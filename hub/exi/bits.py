@@ -269,6 +269,15 @@ class BitReader:
         shift = position & 7
         if shift == 0:
             return self.data[first : first + count]
+        if count < LONG_TEXT:
+            data = self.data
+            gathered: i64 = i64(data[first])
+            shifted: list[int] = []
+            while len(shifted) < count:
+                first += 1
+                gathered = ((gathered & 0xFF) << 8) | i64(data[first])
+                shifted.append((gathered >> (8 - shift)) & 0xFF)
+            return bytes(shifted)
         window: int = int.from_bytes(self.data[first : first + count + 1], "big") >> int(8 - shift)
         window &= (1 << int(count * 8)) - 1
         return window.to_bytes(int(count), "big")

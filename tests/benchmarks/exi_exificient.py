@@ -2,7 +2,7 @@
 
     HUB_EXI_PEER=1 python -m tests.benchmarks.exi_exificient [--corpus DIRECTORY] [--schema FILE]
 
-Both sides have their grammars ready and are warmed up; each figure is the median of the rounds, in microseconds.
+Both sides have their grammars ready and are warmed up; each figure is the median of the rounds, in µs.
 """
 
 from __future__ import annotations
