@@ -23,6 +23,7 @@ COMPILED = [
     "grammars",
     "tables",
     "codewriter",
+    "attributewriter",
     "encoder",
     "codereader",
     "decoder",

@@ -23,8 +23,8 @@ A walk through the files, in the order in which bytes become elements:
 - `events` numbers the kinds of events. `states` are the grammar states as coders walk them; `grammars`
   holds a schema set's states as flat tables and lowers them on demand for given options; `tables` is what a
   stream learns.
-- `decoder` (on `codereader`) reads the events of a body, `encoder` (on `codewriter`) writes them;
-  `channels` and `blocks` reorder values for the two compressed alignments.
+- `decoder` (on `codereader`) reads the events of a body, `encoder` (on `attributewriter` and `codewriter`)
+  writes them; `channels` and `blocks` reorder values for the two compressed alignments.
 - `sinks` builds elements from events, `elements` makes events from elements, `xmlout` and `xmlin` do the
   same for XML text. `stream` is the session; `api` the functions above.
 - From schema to grammar: `xsd` reads XSD files into `model`, with `builtins` and `charset` for types;

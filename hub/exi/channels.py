@@ -21,7 +21,7 @@ from .native import i64
 from .options import COMPRESSION, Limits, Options
 
 if TYPE_CHECKING:
-    from .encoder import BodyEncoder
+    from .attributewriter import AttributeWriter
 
 SMALL_CHANNEL: Final = 100
 """Values up to which a channel, or a whole block, shares a stream (9.3)."""
@@ -51,7 +51,7 @@ class BlockWriter:
         self.count: i64 = 0
         self.channels: dict[QName, list[tuple[Datatype, str]]] = {}
 
-    def add(self, encoder: BodyEncoder, datatype: Datatype, text: str, qname: QName) -> bool:
+    def add(self, encoder: AttributeWriter, datatype: Datatype, text: str, qname: QName) -> bool:
         """Keep a value for its channel; False if the text is no value of the type."""
         if not is_value(datatype, text):
             return False
@@ -61,7 +61,7 @@ class BlockWriter:
             self.finish(encoder)
         return True
 
-    def finish(self, encoder: BodyEncoder) -> None:
+    def finish(self, encoder: AttributeWriter) -> None:
         """Write the block and start the next."""
         writer = encoder.writer
         structure = bytes(writer.buffer[self.start :])
@@ -72,7 +72,7 @@ class BlockWriter:
         self.count = 0
         self.channels = {}
 
-    def write(self, encoder: BodyEncoder, structure: bytes) -> None:
+    def write(self, encoder: AttributeWriter, structure: bytes) -> None:
         """The streams of one block."""
         small: list[QName] = []
         large: list[QName] = []
@@ -88,7 +88,7 @@ class BlockWriter:
         for qname in large:
             self.emit(encoder.writer, self.values(encoder, [qname]))
 
-    def values(self, encoder: BodyEncoder, qnames: list[QName]) -> bytes:
+    def values(self, encoder: AttributeWriter, qnames: list[QName]) -> bytes:
         """The values of some channels, one after the other."""
         writer = BitWriter(True)
         tables = encoder.tables

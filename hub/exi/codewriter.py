@@ -7,10 +7,11 @@ one or two parts and a qualified name as hits or misses. Which event to write is
 from __future__ import annotations
 
 from .bits import BitWriter, bits_for
+from .datatypes import NO_XML_CHARACTER
 from .errors import EncodeError
 from .events import AT
 from .grammars import View
-from .names import XSI_TYPE, NameSpace, QName, split_clark
+from .names import XSI_TYPE, NameSpace, QName, is_name, split_clark
 from .native import i64
 from .options import Options
 from .states import BUILTIN_TAG, FRAGMENT_CONTENT, Production, State
@@ -71,6 +72,8 @@ class CodeWriter:
         space = names.space(uri)
         width = bits_for(len(names.spaces) + 1)
         if space is None:
+            if NO_XML_CHARACTER.search(uri):
+                raise EncodeError(f"the URI {uri[:40]!r} has characters that XML does not allow")
             self.writer.bits(0, width)
             self.writer.string(uri)
             return names.add_uri(uri, self.journal)
@@ -81,6 +84,8 @@ class CodeWriter:
         """A local name as hit or miss (7.3.1)."""
         qname = space.by_local.get(local)
         if qname is None:
+            if not is_name(local):
+                raise EncodeError(f"{local[:40]!r} is no name")
             self.writer.unsigned(len(local) + 1)
             self.writer.characters(local)
             return self.tables.names.add_local(space, local, self.journal)

@@ -15,7 +15,7 @@ from typing import Final
 
 from . import lexical
 from .bits import BitReader, BitWriter, bits_for
-from .errors import DecodeError, LimitError, TruncatedError
+from .errors import DecodeError, EncodeError, LimitError, TruncatedError
 from .lexical import ABSENT, DATE, DATE_TIME, DAY, MONTH, TIME, YEAR, YEAR_MONTH, DateTime
 from .names import Journal, QName
 from .native import i64
@@ -135,6 +135,8 @@ def write_string(writer: BitWriter, table: ValueTable, kind: Datatype, text: str
             writer.unsigned(1)
             writer.bits(value.global_id, bits_for(len(table.global_values)))
         return
+    if not text.isprintable() and NO_XML_CHARACTER.search(text):
+        raise EncodeError("a value has characters that XML does not allow")
     writer.unsigned(len(text) + 2)
     if kind.kind == CHARSET:
         index = kind.character_index
