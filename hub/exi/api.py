@@ -51,7 +51,7 @@ def encode(
 
 def to_xml(data: bytes, grammars: Grammars | None = None, options: Options = DEFAULTS) -> bytes:
     """EXI stream → XML text, with what `preserve` kept."""
-    sink = XmlSink()
+    sink = XmlSink(options.limits.prefixes)
     _decode(data, grammars, options, sink)
     return sink.result()
 

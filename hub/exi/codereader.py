@@ -6,6 +6,8 @@ misses, and counts what a document may cost. Which event comes next is the busin
 
 from __future__ import annotations
 
+from typing import Final
+
 from .bits import BitReader, bits_for
 from .datatypes import NO_XML_CHARACTER
 from .errors import DecodeError, LimitError
@@ -17,6 +19,9 @@ from .options import Options
 from .sinks import Sink
 from .states import Production, State
 from .tables import Tables
+
+EVENT_SIZE: Final = 8
+"""What an event counts beside its characters, so that many empty ones are not free."""
 
 
 class CodeReader:
@@ -34,6 +39,7 @@ class CodeReader:
         self.max_depth: i64 = limits.depth
         self.max_attributes: i64 = limits.attributes
         self.max_elements: i64 = limits.elements
+        self.max_prefixes: i64 = limits.prefixes
         self.max_size: i64 = limits.decoded_size
         self.max_ratio: i64 = limits.expansion_ratio
         self.list_items: i64 = limits.list_items
@@ -164,7 +170,7 @@ class CodeReader:
 
     def give(self, characters: i64) -> None:
         """Count what goes to the sink."""
-        self.size += characters
+        self.size += characters + EVENT_SIZE
         if self.size > self.size_floor:
             self.check_size()
             self.tables.check(self.reader.pos)

@@ -14,7 +14,7 @@ from typing import Final
 
 from .bits import BitReader, bits_for
 from .blocks import BlockReader
-from .codereader import CodeReader
+from .codereader import EVENT_SIZE, CodeReader
 from .datatypes import Datatype, read_string, read_value
 from .errors import DecodeError, LimitError, TruncatedError
 from .events import (
@@ -182,7 +182,7 @@ class BodyDecoder(CodeReader):
         self.elements += 1
         if self.elements > self.max_elements:
             raise LimitError(f"more than {self.max_elements} elements", self.reader.pos)
-        self.size += len(qname.tag)
+        self.size += len(qname.tag) + EVENT_SIZE
         if self.size > self.size_floor:
             self.check_size()
         if self.qname is not None:
@@ -382,9 +382,13 @@ class BodyDecoder(CodeReader):
         of_element = reader.bits(1) == 1
         if prefix not in space.prefixes:
             self.tables.check(reader.pos)
+            if len(space.prefixes) >= self.max_prefixes:
+                raise LimitError(f"more than {self.max_prefixes} prefixes of one namespace", reader.pos)
             self.tables.names.add_prefix(space, prefix, self.journal)
         self.give(len(prefix) + len(space.uri))
         if self.view.lexical:
+            if len(self.scope) >= self.max_prefixes:
+                raise LimitError(f"more than {self.max_prefixes} declarations in scope", reader.pos)
             self.scope.append((len(self.stack), prefix, space.uri))
         self.sink.namespace(prefix, space.uri, of_element)
 

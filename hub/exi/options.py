@@ -34,13 +34,17 @@ class Limits:
 
     depth: int = 200
     attributes: int = 500  # per element, namespace declarations included
+    prefixes: int = 1_000  # of one namespace, and declarations in scope
     string_length: int = 1_000_000  # characters of one value, name, comment…
-    table_entries: int = 1_000_000  # strings and names in all tables of one body or session
-    decoded_size: int = 64_000_000  # characters of all names and values of one body, table hits counted again
-    expansion_ratio: int = 2_000  # decoded_size and inflated bytes per byte of input …
+    table_entries: int = 200_000  # strings and names in all tables of one body or session
+    decoded_size: int = (
+        32_000_000  # characters of all names and values of one body, table hits counted again,
+    )
+    # and 8 for each event; also bytes inflated
+    expansion_ratio: int = 2_000  # decoded_size per byte of input …
     expansion_floor: int = 1_000_000  # … which only counts beyond this size
     integer_bits: int = 4_096  # magnitude of one integer
-    elements: int = 1_000_000  # per body
+    elements: int = 100_000  # per body
     list_items: int = 100_000  # of one list value
 
 

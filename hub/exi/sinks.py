@@ -72,6 +72,7 @@ class ElementSink(Sink):
         self.current: ET.Element | None = None
         self.last: ET.Element | None = None  # the child that text would follow
         self.attrib: dict[str, str] | None = None
+        self.pieces: list[str] = []  # text since the last tag
 
     def take(self) -> list[ET.Element]:
         """The finished root elements; the sink starts anew."""
@@ -81,6 +82,8 @@ class ElementSink(Sink):
         return roots
 
     def start(self, qname: QName, prefix: str) -> None:
+        if self.pieces:
+            self.place_text()
         current = self.current
         if current is None:
             element = ET.Element(qname.tag)
@@ -112,15 +115,22 @@ class ElementSink(Sink):
             self.set(XSI_TYPE, value.tag)
 
     def text(self, value: str) -> None:
-        last = self.last
-        if last is not None:
-            last.tail = value if last.tail is None else last.tail + value
-            return
-        current = self.current
-        if current is not None:
-            current.text = value if current.text is None else current.text + value
+        self.pieces.append(value)
 
     def end(self) -> None:
+        if self.pieces:
+            self.place_text()
         self.last = self.current
         self.current = self.open.pop() if self.open else None
         self.attrib = None
+
+    def place_text(self) -> None:
+        """Put the text gathered since the last tag where ElementTree wants it."""
+        pieces = self.pieces
+        text = pieces[0] if len(pieces) == 1 else "".join(pieces)
+        self.pieces = []
+        last = self.last
+        if last is not None:
+            last.tail = text
+        elif self.current is not None:
+            self.current.text = text

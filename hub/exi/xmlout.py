@@ -9,7 +9,7 @@ from __future__ import annotations
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
-from .errors import DecodeError
+from .errors import DecodeError, LimitError
 from .names import XML_URI, XSI_TYPE, XSI_URI, QName
 from .sinks import GHOST_TYPE, Sink
 
@@ -32,8 +32,9 @@ def is_doctype(text: str) -> bool:
 class XmlSink(Sink):
     """Writes XML text; a start tag is held back until its attributes are complete."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_prefixes: int = 1_000) -> None:
         super().__init__()
+        self.most_prefixes = most_prefixes
         self.parts: list[str] = []
         self.scopes: list[dict[str, str]] = [{"": "", "xml": XML_URI}]
         self.names: list[str] = []  # tags of the open elements, as written
@@ -123,6 +124,8 @@ class XmlSink(Sink):
             return
         self.element = None
         scope = {**self.scopes[-1], **self.declared}
+        if len(scope) > self.most_prefixes:
+            raise LimitError(f"more than {self.most_prefixes} declarations in scope")
         added = dict(self.declared)
         name = self.element_name(element, scope, added)
         written: list[str] = []

@@ -108,6 +108,31 @@ def test_table_entries() -> None:
     refused(exi.from_xml(document.encode()), table_entries=100)
 
 
+def test_events_without_content_are_not_free() -> None:
+    element = ET.Element("a")
+    for _ in range(2000):
+        ET.SubElement(element, "b")
+    refused(exi.encode(element), decoded_size=10_000)
+
+
+def test_prefixes() -> None:
+    options = exi.Options(preserve=frozenset({"prefixes"}), limits=exi.Limits(prefixes=20))
+    nested = "".join(f"<a xmlns:p{number}='urn:x'>" for number in range(30)) + "</a>" * 30
+    data = exi.from_xml(nested.encode(), None, options)
+    for read in (exi.decode, exi.to_xml):
+        with pytest.raises(exi.LimitError):
+            read(data, None, options)
+
+
+def test_text_in_very_many_pieces_is_not_copied_again_and_again() -> None:
+    options = exi.Options(preserve=frozenset({"comments"}))
+    element = "<a>" + "x<!---->" * 60_000 + "</a>"
+    data = exi.from_xml(element.encode(), None, options)
+    start = time.perf_counter()
+    assert len(exi.decode(data, None, options).text or "") == 60_000
+    assert time.perf_counter() - start < 10
+
+
 def test_values_count_as_table_entries() -> None:
     document = "<a>" + "".join(f"<b>{number}</b>" for number in range(100)) + "</a>"
     refused(exi.from_xml(document.encode()), table_entries=50, expansion_floor=0)

@@ -104,6 +104,17 @@ def test_a_failure_inside_learned_grammars_is_forgotten_too() -> None:
     assert encoder.encode(good) == twin.encode(good)
 
 
+def test_what_xml_has_not_never_reaches_the_peer() -> None:
+    encoder, twin = exi.Encoder(), exi.Encoder()
+    control = ET.Element("a")
+    control.text = "\u0001"
+    for element in (control, ET.Element("a", {"b": "\ufffe"}), ET.Element("a b"), ET.Element("{urn:\0}a")):
+        with pytest.raises(exi.EncodeError):
+            encoder.encode(element)
+    good = ET.fromstring("<a>t</a>")
+    assert encoder.encode(good) == twin.encode(good)
+
+
 def test_a_failed_stream_stays_failed() -> None:
     _, decoder = coders(None, "byte-packed", True)
     with pytest.raises(exi.DecodeError):
