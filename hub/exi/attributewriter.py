@@ -7,6 +7,8 @@ rewinds and the untyped production is taken.
 
 from __future__ import annotations
 
+from typing import Final
+
 from .bits import BitWriter, bits_for
 from .channels import BlockWriter
 from .codewriter import CodeWriter
@@ -23,12 +25,16 @@ from .tables import Tables
 XSI_SCHEMA_HINTS = (f"{{{XSI_URI}}}schemaLocation", f"{{{XSI_URI}}}noNamespaceSchemaLocation")
 
 
+KEPT_ORDERS: Final = 1000  # sets of attribute names whose order is kept
+
+
 class AttributeWriter(CodeWriter):
     """The writing of values, and of everything that a start tag holds beside its name."""
 
     def __init__(self, view: View, options: Options, tables: Tables, writer: BitWriter) -> None:
         super().__init__(view, options, tables, writer)
         self.sorted = view.grammars.schema_informed
+        self.orders: dict[tuple[str, ...], list[str]] = {}
         self.local_hits = options.local_value_partitions
         self.block: BlockWriter | None = None
         if options.is_reordered:
@@ -42,33 +48,34 @@ class AttributeWriter(CodeWriter):
             self.writer, self.tables.values, datatype, text, qname, self.local_hits, self.journal
         )
 
-    def attributes(self, items: list[tuple[str, str]], prefixes: dict[str, str] | None = None) -> None:
-        """All AT events of one element as (name, value); they are put in the order the grammar wants."""
-        if len(items) > 1:
-            items = self.in_order(items)
-        for tag, value in items:
-            self.attribute(tag, value, "" if prefixes is None else prefixes.get(tag, ""))
+    def attributes(self, values: dict[str, str], prefixes: dict[str, str] | None = None) -> None:
+        """All AT events of one element but xsi:type; they are put in the order the grammar wants."""
+        names = tuple(values)
+        order = self.orders.get(names)
+        if order is None:
+            order = self.in_order(names)
+        if prefixes is None:
+            for tag in order:
+                self.attribute(tag, values[tag], "")
+        else:
+            for tag in order:
+                self.attribute(tag, values[tag], prefixes.get(tag, ""))
 
-    def in_order(self, items: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Attributes as the grammar wants them; without a schema only xsi:nil goes first (table 4-2)."""
-        keys: list[str] = []
-        ordered: list[tuple[str, str]] = []
-        shared = self.tables.names.shared_by_tag
-        for item in items:
-            qname = shared.get(item[0])
-            if not self.sorted:
-                key = "" if item[0] == XSI_NIL else "-"
-            elif qname is not None:
-                key = qname.order
-            else:
-                uri, local = split_clark(item[0])
-                key = attribute_order(uri, local)
-            place = len(keys)
-            while place > 0 and keys[place - 1] > key:
-                place -= 1
-            keys.insert(place, key)
-            ordered.insert(place, item)
-        return ordered
+    def in_order(self, names: tuple[str, ...]) -> list[str]:
+        """Attributes as the grammar wants them; without a schema only xsi:nil goes first (table 4-2).
+
+        Elements of a kind mostly have the same attributes in the same order, so the answer is kept.
+        """
+        keyed: list[tuple[str, int, str]] = []
+        for place, tag in enumerate(names):
+            uri, local = split_clark(tag)
+            key = attribute_order(uri, local)
+            keyed.append((key if self.sorted or not key else "-", place, tag))
+        order = [tag for _, _, tag in sorted(keyed) if tag != XSI_TYPE]
+        if len(self.orders) >= KEPT_ORDERS:
+            self.orders.clear()
+        self.orders[names] = order
+        return order
 
     def attribute(self, tag: str, value: str, prefix: str = "") -> None:
         """One AT event; xsi:type goes through `xsi_type` instead."""

@@ -75,11 +75,9 @@ def encode_extra(encoder: BodyEncoder, child: ET.Element, kind: object, pending:
 
 def encode_attributes(encoder: BodyEncoder, attrib: dict[str, str]) -> None:
     """All attributes of an element, xsi:type first."""
-    items = list(attrib.items())
     if XSI_TYPE in attrib:
-        items = [item for item in items if item[0] != XSI_TYPE]
         encode_type(encoder, attrib[XSI_TYPE])
-    encoder.attributes(items)
+    encoder.attributes(attrib)
     if XML_SPACE in attrib:
         encoder.space_matters(attrib[XML_SPACE] == "preserve" or encoder.view.lexical)
 

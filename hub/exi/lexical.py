@@ -29,6 +29,11 @@ ABSENT: Final = -1_000_000  # no zone, no fraction
 
 FLOAT_SPECIAL: Final = -16384  # exponent of INF, -INF and NaN (7.1.4)
 FLOAT_EXPONENT: Final = 16383  # largest exponent
+MINUS: Final = 45  # code points in dates
+COLON: Final = 58
+LETTER_T: Final = 84
+LETTER_Z: Final = 90
+
 SHORT_NUMBER: Final = 18  # characters of a number whose digits surely fit 63 bits
 LONGEST_NUMBER: Final = 4300  # digits that Python converts to an integer
 TWO_DIGITS: Final = [f"{number:02d}" for number in range(64)]
@@ -155,8 +160,7 @@ def format_float(mantissa: int, exponent: int) -> str:
     if len(digits) <= -exponent:
         digits = digits.rjust(1 - exponent, "0")
     cut = len(digits) + exponent
-    plain = digits[:cut] + "." + digits[cut:]
-    return plain if mantissa >= 0 else "-" + plain
+    return f"{'' if mantissa >= 0 else '-'}{digits[:cut]}.{digits[cut:]}"
 
 
 def two_digits(text: str, at: i64) -> i64:
@@ -181,9 +185,9 @@ def parse_date_time(text: str, kind: int) -> DateTime | None:
 
 def parse_plain_date_time(text: str) -> DateTime | None:
     """The spelling that nearly all have, 2026-11-20T23:59:59Z; None says nothing about others."""
-    if len(text) != 20 or text[4] != "-" or text[7] != "-" or text[10] != "T":
+    if len(text) != 20 or ord(text[4]) != MINUS or ord(text[7]) != MINUS or ord(text[10]) != LETTER_T:
         return None
-    if text[13] != ":" or text[16] != ":" or text[19] != "Z":
+    if ord(text[13]) != COLON or ord(text[16]) != COLON or ord(text[19]) != LETTER_Z:
         return None
     century, year = two_digits(text, 0), two_digits(text, 2)
     month, day = two_digits(text, 5), two_digits(text, 8)
@@ -245,17 +249,17 @@ def format_date_time(value: DateTime, kind: int) -> str:
     month = TWO_DIGITS[value.month_day >> 5]
     day = TWO_DIGITS[value.month_day & 31]
     if kind == DATE_TIME:
-        text = format_year(value.year) + "-" + month + "-" + day + "T" + format_time(value)
+        text = f"{format_year(value.year)}-{month}-{day}T{format_time(value)}"
     elif kind == TIME:
         text = format_time(value)
     elif kind == DATE:
-        text = format_year(value.year) + "-" + month + "-" + day
+        text = f"{format_year(value.year)}-{month}-{day}"
     elif kind == YEAR_MONTH:
-        text = format_year(value.year) + "-" + month
+        text = f"{format_year(value.year)}-{month}"
     elif kind == YEAR:
         text = format_year(value.year)
     elif kind == MONTH_DAY:
-        text = "--" + month + "-" + day
+        text = f"--{month}-{day}"
     elif kind == DAY:
         text = "---" + day
     else:
@@ -266,14 +270,14 @@ def format_date_time(value: DateTime, kind: int) -> str:
     if zone == 0:
         return text + "Z"
     if zone < 0:
-        return text + "-" + TWO_DIGITS[-zone >> 6] + ":" + TWO_DIGITS[-zone & 63]
-    return text + "+" + TWO_DIGITS[zone >> 6] + ":" + TWO_DIGITS[zone & 63]
+        return f"{text}-{TWO_DIGITS[-zone >> 6]}:{TWO_DIGITS[-zone & 63]}"
+    return f"{text}+{TWO_DIGITS[zone >> 6]}:{TWO_DIGITS[zone & 63]}"
 
 
 def format_time(value: DateTime) -> str:
     """The time of day, with its fraction if there is one."""
     time = value.time
-    text = TWO_DIGITS[time >> 12] + ":" + TWO_DIGITS[(time >> 6) & 63] + ":" + TWO_DIGITS[time & 63]
+    text = f"{TWO_DIGITS[time >> 12]}:{TWO_DIGITS[(time >> 6) & 63]}:{TWO_DIGITS[time & 63]}"
     if value.fraction != ABSENT:
         text += "." + str(value.fraction)[::-1]
     return text

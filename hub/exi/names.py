@@ -125,7 +125,6 @@ class QName:
         self.uri = uri
         self.local = local
         self.tag = f"{{{uri}}}{local}" if uri else local
-        self.order = attribute_order(uri, local)
         self.element_state: i64 = -1  # first state of the global element's grammar
         self.attribute_type: i64 = -1  # datatype of the global attribute
         self.type_state: i64 = -1  # first state of the named type's grammar

@@ -97,7 +97,7 @@ class XmlReader:
     def attributes(self, plain: list[tuple[str, str]], scope: dict[str, str]) -> None:
         """The attributes of a start tag, xsi:type first."""
         encoder = self.encoder
-        items: list[tuple[str, str]] = []
+        values: dict[str, str] = {}
         prefixes: dict[str, str] = {}
         for key, value in plain:
             prefix, tag = self.resolve(key, scope, False)
@@ -108,13 +108,14 @@ class XmlReader:
                 if uri is None:
                     uri, local = "", value  # names no type; kept as it is
                 encoder.xsi_type(uri, local, prefix, value_prefix, value)
+            elif tag in values:
+                raise EncodeError(f"the text is not well-formed XML: the attribute {tag} comes twice")
             else:
-                items.append((tag, value))
-        if items:
-            encoder.attributes(items, prefixes)
-        for tag, value in items:
-            if tag == _XML_SPACE:
-                encoder.space_matters(value == "preserve" or encoder.view.lexical)
+                values[tag] = value
+        if values:
+            encoder.attributes(values, prefixes)
+        if _XML_SPACE in values:
+            encoder.space_matters(values[_XML_SPACE] == "preserve" or encoder.view.lexical)
 
     def resolve(self, name: str, scope: dict[str, str], element: bool) -> tuple[str, str]:
         """(prefix, name in ElementTree's spelling)."""
