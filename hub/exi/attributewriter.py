@@ -219,10 +219,7 @@ class AttributeWriter(CodeWriter):
             found = names.find(XSI_TYPE)
             assert found is not None
             values = self.tables.values
-            partition = values.partition(found)
-            write_string(
-                self.writer, values, self.view.untyped, text, partition, self.local_hits, self.journal
-            )
+            write_string(self.writer, values, self.view.untyped, text, found, self.local_hits, self.journal)
             named = names.find(clark(uri, local))
         else:
             named = self.write_local(self.write_uri(uri), local)

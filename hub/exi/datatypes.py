@@ -19,7 +19,7 @@ from .errors import DecodeError, EncodeError, LimitError, TruncatedError
 from .lexical import ABSENT, DATE, DATE_TIME, DAY, MONTH, TIME, YEAR, YEAR_MONTH, DateTime
 from .names import Journal, QName
 from .native import i64
-from .strings import LocalPartition, ValueTable
+from .strings import ValueTable
 
 STRING: Final = 0
 CHARSET: Final = 1  # string with a restricted character set (7.1.10.1)
@@ -123,14 +123,21 @@ def enumeration_key(item: Datatype, text: str) -> object:
 # --- strings ------------------------------------------------------------------------------------------------
 
 
-def write_string(writer: BitWriter, table: ValueTable, kind: Datatype, text: str, partition: LocalPartition,
-                 local_hits: bool, journal: Journal) -> None:  # fmt: skip
+def write_string(
+    writer: BitWriter,
+    table: ValueTable,
+    kind: Datatype,
+    text: str,
+    qname: QName,
+    local_hits: bool,
+    journal: Journal,
+) -> None:
     """A String as a value: a local hit, a global hit, or the string itself (7.3.3)."""
     value = table.by_text.get(text)
     if value is not None:
-        if local_hits and value.owner is partition:
+        if local_hits and value.owner is qname:
             writer.unsigned(0)
-            writer.bits(value.local_id, bits_for(len(partition.values)))
+            writer.bits(value.local_id, bits_for(len(table.partition(qname))))
         else:
             writer.unsigned(1)
             writer.bits(value.global_id, bits_for(len(table.global_values)))
@@ -150,17 +157,17 @@ def write_string(writer: BitWriter, table: ValueTable, kind: Datatype, text: str
                 writer.unsigned(ord(character))
     else:
         writer.characters(text)
-    table.add(text, partition, journal)
+    table.add(text, qname, journal)
 
 
-def read_string(reader: BitReader, table: ValueTable, kind: Datatype, partition: LocalPartition,
-                journal: Journal) -> str:  # fmt: skip
+def read_string(reader: BitReader, table: ValueTable, kind: Datatype, qname: QName, journal: Journal) -> str:
     """The counterpart of `write_string`."""
     start = reader.pos
     length = reader.unsigned()
     if length == 0:
-        index = reader.bits(bits_for(len(partition.values)))
-        found = partition.values[index] if index < len(partition.values) else None
+        partition = table.partition(qname)
+        index = reader.bits(bits_for(len(partition)))
+        found = partition[index] if index < len(partition) else None
         if found is None:
             raise DecodeError(f"expected a local value identifier, {index} is not assigned", start)
         return found.text
@@ -176,7 +183,7 @@ def read_string(reader: BitReader, table: ValueTable, kind: Datatype, partition:
         text = reader.characters(length)
         if not text.isprintable() and NO_XML_CHARACTER.search(text):
             raise DecodeError("expected characters that XML allows", start)
-    table.add(text, partition, journal)
+    table.add(text, qname, journal)
     return text
 
 
@@ -391,7 +398,7 @@ bool,
     """Write one value; False if the text is no value of the type."""
     code = kind.kind
     if code <= CHARSET:
-        write_string(writer, table, kind, text, table.partition(qname), local_hits, journal)
+        write_string(writer, table, kind, text, qname, local_hits, journal)
         return True
     if code != LIST:
         return write_other(writer, kind, text)
@@ -456,7 +463,7 @@ def read_value(reader: BitReader, table: ValueTable, kind: Datatype, qname: QNam
     """Read one value as the text of its lexical form."""
     code = kind.kind
     if code <= CHARSET:
-        return read_string(reader, table, kind, table.partition(qname), journal)
+        return read_string(reader, table, kind, qname, journal)
     if code != LIST:
         return read_other(reader, kind)
     item = kind.item

@@ -309,8 +309,7 @@ class BodyDecoder(CodeReader):
         assert xsi is not None
         prefix = self.read_prefix(xsi)
         if self.view.lexical:
-            partition = self.tables.values.partition(xsi)
-            text = read_string(self.reader, self.tables.values, self.view.untyped, partition, self.journal)
+            text = read_string(self.reader, self.tables.values, self.view.untyped, xsi, self.journal)
             self.give(len(text))
             self.sink.attribute(xsi, text, prefix)
             qname = self.resolve(text)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .native import i64
+from .native import i64, mypyc_attr
 
 WHITESPACE: Final = " \t\r\n"
 
@@ -61,6 +61,7 @@ _FLOAT: Final = re.compile(r"([+-]?)(?:([0-9]+)(?:\.([0-9]*))?|\.([0-9]+))(?:[eE
 _MANTISSA_LIMIT: Final = 1 << 63
 
 
+@mypyc_attr(acyclic=True)
 class DateTime:
     """The components of a date-time value; the fraction is kept reversed, as it is coded."""
 
@@ -184,10 +185,13 @@ def parse_date_time(text: str, kind: int) -> DateTime | None:
 
 
 def parse_plain_date_time(text: str) -> DateTime | None:
-    """The spelling that nearly all have, 2026-11-20T23:59:59Z; None says nothing about others."""
-    if len(text) != 20 or ord(text[4]) != MINUS or ord(text[7]) != MINUS or ord(text[10]) != LETTER_T:
+    """The spelling that nearly all have, 2026-11-20T23:59:59 with or without Z; None for all others."""
+    size = len(text)
+    if size != 19 and not (size == 20 and ord(text[19]) == LETTER_Z):
         return None
-    if ord(text[13]) != COLON or ord(text[16]) != COLON or ord(text[19]) != LETTER_Z:
+    if ord(text[4]) != MINUS or ord(text[7]) != MINUS or ord(text[10]) != LETTER_T:
+        return None
+    if ord(text[13]) != COLON or ord(text[16]) != COLON:
         return None
     century, year = two_digits(text, 0), two_digits(text, 2)
     month, day = two_digits(text, 5), two_digits(text, 8)
@@ -196,7 +200,8 @@ def parse_plain_date_time(text: str) -> DateTime | None:
         return None
     if not 0 <= hour <= 23 or not 0 <= minute <= 59 or not 0 <= second <= 60:
         return None
-    return DateTime(century * 100 + year, month * 32 + day, (hour * 64 + minute) * 64 + second, ABSENT, 0)
+    time = (hour * 64 + minute) * 64 + second
+    return DateTime(century * 100 + year, month * 32 + day, time, ABSENT, 0 if size == 20 else ABSENT)
 
 
 def parse_any_date_time(text: str, kind: int) -> DateTime | None:
