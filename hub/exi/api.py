@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from .bits import BitReader, BitWriter
+from .compiler import xsd_types
 from .decoder import BodyDecoder
 from .elements import encode_document
 from .encoder import BodyEncoder
 from .errors import DecodeError, EncodeError
 from .grammars import Grammars
 from .header import read_header, write_header
-from .options import BIT_PACKED, COMPRESSION, Options
+from .options import BIT_PACKED, COMPRESSION, XSD_TYPES_ONLY, Options
 from .sinks import ElementSink, Sink
 from .stream import DEFAULTS, no_grammars
 from .tables import Tables
@@ -20,9 +21,16 @@ from .xmlin import encode_xml
 from .xmlout import XmlSink
 
 
+def _grammars(given: Grammars | None, schema_id: str | None) -> Grammars:
+    """The grammars that a stream is to use: those given, or the ones that need not be given."""
+    if schema_id == XSD_TYPES_ONLY:
+        return xsd_types()
+    return given or no_grammars()
+
+
 def _encoder(grammars: Grammars | None, options: Options) -> BodyEncoder:
     """A body encoder whose writer already holds the header."""
-    grammars = grammars or no_grammars()
+    grammars = _grammars(grammars, options.schema_id)
     writer = BitWriter(False)
     write_header(writer, options, not grammars.schema_informed)
     writer.aligned = options.alignment != BIT_PACKED
@@ -81,9 +89,10 @@ def _decode(data: bytes, grammars: Grammars | None, options: Options, sink: Sink
         options = header.options
         if header.schema_less:
             grammars = None
+        elif options.schema_id and grammars is None:
+            raise DecodeError(f"the stream needs the grammars of the schema {options.schema_id!r}", 0)
     sink.strip_ghosts = options.limits_builtin_grammars
-    grammars = grammars or no_grammars()
-    view = grammars.view(options)
+    view = _grammars(grammars, options.schema_id).view(options)
     limits = options.limits
     reader = BitReader(data, options.alignment != BIT_PACKED, limits.integer_bits, limits.string_length)
     reader.pos = header.size

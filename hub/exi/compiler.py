@@ -7,6 +7,9 @@ copies of the content's start, because undeclared content leads them elsewhere (
 
 from __future__ import annotations
 
+from functools import cache
+
+from .builtins import builtin_types
 from .content import Automaton, Node, name_order, substitutes
 from .datatypes import STRING, Datatype
 from .errors import SchemaError
@@ -263,6 +266,12 @@ class Compiler:
         empty.content = self.end_state
         row.empty = self.row(empty)
         empty.empty = row.empty
+
+
+@cache
+def xsd_types() -> Grammars:
+    """The grammars of a stream that uses the built-in XSD types and no schema (schemaId empty)."""
+    return Compiler(Schema(types=list(builtin_types().values()))).compile()
 
 
 def same_grammar(elements: list[Element]) -> bool:

@@ -131,6 +131,26 @@ def test_unsupported_options_are_refused() -> None:
         exi.encode(ET.Element("a"), grammars("sensor.xsd"), options)
 
 
+def test_schema_id_in_its_meanings() -> None:
+    known = grammars("sensor.xsd")
+    text = b'<extra xmlns="urn:test:sensor">5</extra>'
+    named = exi.from_xml(text, known, exi.Options(header_options=True, schema_id="sensor"))
+    assert exi.to_xml(named, known) == text
+    with pytest.raises(exi.DecodeError, match="'sensor'"):
+        exi.decode(named)
+    nil = exi.from_xml(text, None, exi.Options(header_options=True, schema_id="sensor"))
+    assert exi.to_xml(nil, known) == text, "a nil schemaId means no schema, whatever grammars are at hand"
+    typed = (
+        b'<a xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
+        b'xmlns:xs="http://www.w3.org/2001/XMLSchema" xsi:type="xs:int">12345</a>'
+    )
+    types_only = exi.from_xml(typed, None, exi.Options(header_options=True, schema_id=""))
+    assert exi.decode(types_only).text == "12345"
+    assert len(types_only) < len(exi.from_xml(typed))
+    absent = exi.from_xml(text, known, exi.Options(header_options=True))
+    assert exi.to_xml(absent, known) == text
+
+
 # --- grammar files ------------------------------------------------------------------------------------------
 
 
