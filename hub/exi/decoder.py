@@ -98,6 +98,7 @@ class BodyDecoder(CodeReader):
     def event(self) -> None:
         """One event, or none at all."""
         mark = self.reader.pos
+        attributes = self.attribute_count
         if self.journal.notes:
             self.journal.notes.clear()
         try:
@@ -105,6 +106,7 @@ class BodyDecoder(CodeReader):
         except TruncatedError:
             self.journal.rollback()
             self.reader.pos = mark
+            self.attribute_count = attributes
             raise
 
     def read_event(self) -> None:

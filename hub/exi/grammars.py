@@ -302,8 +302,8 @@ class View:
             chosen = self.representations.get(name)
             if chosen is not None:
                 return chosen
-            if datatype.kind == ENUM or datatype.kind == LIST or datatype.union:
-                break  # only the type itself counts: its base is coded in another way
+            if datatype.kind in (ENUM, LIST) or datatype.union or name == f"{{{XSD_URI}}}integer":
+                break  # what this type derives from is coded in another way by default, so it does not count
         if datatype.kind == LIST and datatype.item is not None:
             item = self.represented(datatype.item)
             if item is not datatype.item:

@@ -27,11 +27,8 @@ class Tables:
         self.names = NameTable(grammars.spaces, grammars.by_uri, grammars.by_tag)
         self.values = ValueTable(options.value_max_length, options.value_partition_capacity)
         self.builtin: dict[QName, State] = {}
-        self.learned: i64 = (
-            0  # productions that an encoder has taught built-in element grammars (EXI Profile)
-        )
+        self.learned: i64 = 0  # productions taught to built-in element grammars (EXI Profile; encoders only)
         self.max_entries: i64 = options.limits.table_entries
-        self.fragment: State | None = None
 
     def root(self, fragment: bool) -> State:
         """DocContent, or FragmentContent: its schema-less form learns (8.4.2), so it belongs to the body."""

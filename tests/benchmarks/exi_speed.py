@@ -6,7 +6,15 @@ Prints the median of the rounds for each document, encoding and decoding apart, 
 All paths go between `Element` objects and bytes; the grammars are ready before the clock starts. EXI is
 measured with a new set of tables for every body and with tables kept for the session.
 
-Why mypyc compiles the codec and not Cython is told in `exi_compilers.py`.
+Why mypyc compiles the codec and not Cython (both tried on this source, CPython 3.11, mypy 2.4, Cython 3.3):
+
+- mypyc takes the typed Python as it is. Cross-module calls, class attributes, `Final` constants and `i64`
+  become C by themselves. A stanza with one field: 7.4 + 6.7 µs (encode + decode), plain Python 50 + 55 µs.
+- Cython in pure-Python mode takes the same files, but annotations alone leave every integer an object. With
+  a .pxd beside the two innermost files the same stanza took 36 + 45 µs, and building took three times as
+  long (77 s against 23 s of processor time). To come near mypyc every class needs its fields and methods
+  told a second time in a .pxd; constants of other modules stay look-ups, and a method cannot be declared
+  there when its name is a C type (`unsigned`).
 """
 
 from __future__ import annotations

@@ -7,14 +7,17 @@ leave the list.
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from hub import exi
 
 from . import corpus
+from .helpers import ALIGNMENTS
 
 DEVIATIONS = Path(__file__).with_name("known_deviations.tsv")
 
@@ -69,3 +72,24 @@ def test_every_vector() -> None:
     print(f"{'total':70} {total['passed']:7} {total['known deviation']:6} {total['failed']:7}")
     assert not failures, "\n".join(failures[:40])
     assert not fixed, f"these pass now and must leave the list: {fixed}"
+
+
+@pytest.mark.parametrize("alignment", ALIGNMENTS)
+@pytest.mark.parametrize("schema", [None, "schemas/w-iot.xsd"])
+def test_the_corpus_as_one_session_cut_at_every_byte(schema: str | None, alignment: str) -> None:
+    options = exi.Options(alignment=alignment)
+    known = walked_grammars().of(schema)
+    paths = sorted((corpus.SHARED / "corpus").glob("*.xml"))
+    elements = [ET.parse(path).getroot() for path in paths]
+    encoder, decoder = exi.Encoder(known, options), exi.Decoder(known, options)
+    bodies = [encoder.encode(element) for element in elements]
+    data = b"".join(bodies)
+    found = [element for at in range(len(data)) for element in decoder.feed(data[at : at + 1])]
+    assert not decoder.pending
+    again = exi.Encoder(known, options)
+    assert [again.encode(element) for element in found] == bodies
+
+
+@cache
+def walked_grammars() -> corpus.Grammar:
+    return corpus.Grammar()

@@ -123,6 +123,12 @@ def test_a_failed_stream_stays_failed() -> None:
         decoder.feed(b"")
 
 
+def test_retries_inside_an_attribute_count_it_once() -> None:
+    options = exi.Options(limits=exi.Limits(attributes=2))
+    body = exi.Encoder(None, options).encode(ET.fromstring("<a first='1' second='" + "é" * 40 + "'/>"))
+    assert len(feed_in_pieces(exi.Decoder(None, options), body, 1)) == 1
+
+
 def test_random_cuts_of_a_long_session() -> None:
     chance = random.Random(7)
     encoder, decoder = coders("sensor.xsd", "bit-packed", True)
