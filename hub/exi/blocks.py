@@ -133,15 +133,16 @@ class Recorder(Sink):
 class BlockReader:
     """The state of one body's blocks."""
 
-    def __init__(self, decoder: BodyDecoder, sink: Sink) -> None:
+    def __init__(self, decoder: BodyDecoder, sink: Sink, inflater: Inflater | None) -> None:
         self.decoder = decoder
         self.recorder = Recorder(sink)
         decoder.sink = self.recorder
         options = decoder.options
         self.block_size: i64 = options.block_size
-        self.inflater: Inflater | None = None
+        self.inflater = inflater
         if options.alignment == COMPRESSION:
-            self.inflater = Inflater(options.limits)
+            if self.inflater is None:
+                self.inflater = Inflater(options.limits)
             decoder.reader = self.new_reader(b"")
         self.values: list[str] = []
         self.channels: dict[QName, list[tuple[Datatype, int]]] = {}

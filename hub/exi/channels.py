@@ -27,7 +27,8 @@ SMALL_CHANNEL: Final = 100
 """Values up to which a channel, or a whole block, shares a stream (9.3)."""
 
 RAW_DEFLATE: Final = -15
-INFLATE_STEP: Final = 65_536  # bytes per step, so that a bomb is noticed early
+INPUT_STEP: Final = 4_096  # bytes
+OUTPUT_STEP: Final = 65_536  # bytes, so that a bomb is noticed early
 
 
 def is_value(datatype: Datatype, text: str) -> bool:
@@ -106,13 +107,18 @@ class BlockWriter:
 
 
 class Inflater:
-    """Inflates the DEFLATE streams of one body, one whole stream at a time."""
+    """Inflates the DEFLATE streams of a body, one whole stream at a time, and of one body after the other."""
 
     def __init__(self, limits: Limits) -> None:
         self.ratio = limits.expansion_ratio
         self.floor = limits.expansion_floor
         self.most = limits.decoded_size
         self.input = b""
+        self.at = 0  # bytes of `input` already used
+        self.restart()
+
+    def restart(self) -> None:
+        """Expect the first stream of another body."""
         self.total_in = 0
         self.total_out = 0
         self.current = zlib.decompressobj(RAW_DEFLATE)
@@ -120,27 +126,39 @@ class Inflater:
 
     def feed(self, data: bytes) -> None:
         """More compressed bytes."""
-        self.input += data
+        self.input = self.input[self.at :] + data
+        self.at = 0
+
+    @property
+    def left(self) -> int:
+        """Input bytes not yet used."""
+        return len(self.input) - self.at
 
     def next_stream(self) -> bytes:
         """The next whole stream; `TruncatedError` as long as it has not arrived."""
         while not self.current.eof:
-            before = len(self.input)
+            # Small pieces, as the library copies what it has not used.
+            piece = self.input[self.at : self.at + INPUT_STEP]
             try:
-                part = self.current.decompress(self.input, INFLATE_STEP)
+                part = self.current.decompress(piece, OUTPUT_STEP)
             except zlib.error as error:
                 raise DecodeError(f"expected a DEFLATE stream: {error}", self.total_in * 8) from None
-            if not before and not part and not self.current.eof:
+            unused = self.current.unused_data if self.current.eof else self.current.unconsumed_tail
+            used = len(piece) - len(unused)
+            if not used and not part and not self.current.eof:
                 raise TruncatedError("input ends inside a DEFLATE stream", self.total_in * 8)
-            self.input = self.current.unused_data if self.current.eof else self.current.unconsumed_tail
-            self.total_in += before - len(self.input)
+            self.at += used
+            self.total_in += used
             self.total_out += len(part)
             self.parts.append(part)
-            if self.total_out > self.most or (
-                self.total_out > self.floor and self.total_out > self.total_in * self.ratio
-            ):
-                raise LimitError(f"{self.total_in} bytes inflate to more than allowed", self.total_in * 8)
+            self.check()
         stream = b"".join(self.parts)
         self.parts = []
         self.current = zlib.decompressobj(RAW_DEFLATE)
         return stream
+
+    def check(self) -> None:
+        """Refuse what inflates far beyond its input."""
+        much = self.total_out > self.floor and self.total_out > self.total_in * self.ratio
+        if much or self.total_out > self.most:
+            raise LimitError(f"{self.total_in} bytes inflate to more than allowed", self.total_in * 8)

@@ -70,7 +70,7 @@ class BodyDecoder(CodeReader):
         self.ended = False  # ED has been read
         self.block: BlockReader | None = None
         if options.is_reordered:
-            self.block = BlockReader(self, sink)
+            self.block = BlockReader(self, sink, None)
 
     def restart(self, tables: Tables) -> None:
         super().restart(tables)
@@ -78,7 +78,10 @@ class BodyDecoder(CodeReader):
         self.scope.clear()
         self.ended = False
         if self.block is not None:
-            self.block = BlockReader(self, self.block.recorder.target)
+            inflater = self.block.inflater
+            if inflater is not None:
+                inflater.restart()
+            self.block = BlockReader(self, self.block.recorder.target, inflater)
 
     def bytes_read(self) -> i64:
         if self.block is not None and self.block.inflater is not None:

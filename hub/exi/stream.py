@@ -128,23 +128,20 @@ class Decoder:
         if not self.session_tables:
             self.tables = Tables(self.view, self.options)
         block = self.body.block
-        self.started = False
         if block is not None and block.inflater is not None:
             self.consumed += block.inflater.total_in
-            rest = block.inflater.input
             self.body.restart(self.tables)
-            self.more(rest)
+            self.started = block.inflater.left > 0
             return
         reader = self.body.reader
         done = (int(reader.pos) + 7) >> 3
-        if not done and not self.body.dropped:
-            raise DecodeError("expected a body of at least one bit", 0)
-        self.consumed += done
-        reader.data = reader.data[done:]
-        reader.pos = 0
-        reader.end = len(reader.data) * 8
-        self.started = bool(reader.data)
+        if not done + self.body.dropped:
+            raise DecodeError("expected a body of at least one bit", int(reader.pos))
+        # The bytes stay where they are until more arrive: moving them for each of many small bodies is dear.
+        reader.pos = done * 8
+        self.started = done < len(reader.data)
         self.body.restart(self.tables)
+        self.body.dropped = -done
 
     @property
     def pending(self) -> bool:

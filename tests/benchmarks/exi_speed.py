@@ -1,6 +1,6 @@
 """Time per stanza: this codec against ElementTree, lxml and slixmpp's XML path, on one corpus in one run.
 
-    python tests/benchmarks/exi_speed.py [--corpus DIRECTORY] [--schema FILE] [--rounds N]
+    python -m tests.benchmarks.exi_speed [--corpus DIRECTORY] [--schema FILE] [--rounds N]
 
 Prints the median of the rounds for each document, encoding and decoding apart, in microseconds, and totals.
 All paths go between `Element` objects and bytes; the grammars are ready before the clock starts. EXI is

@@ -188,6 +188,16 @@ def test_a_length_alone_reserves_no_memory() -> None:
     assert caught.value.missing > 800_000
 
 
+@pytest.mark.parametrize("alignment", ["bit-packed", "compression"])
+def test_very_many_small_bodies_at_once(alignment: str) -> None:
+    options = exi.Options(alignment=alignment)
+    encoder = exi.Encoder(None, options)
+    first, later = encoder.encode(ET.Element("a")), encoder.encode(ET.Element("a"))
+    start = time.perf_counter()
+    assert len(exi.Decoder(None, options).feed(first + later * 60_000)) == 60_001
+    assert time.perf_counter() - start < 20
+
+
 def test_a_long_string_in_single_bytes_is_not_read_again_and_again() -> None:
     body = exi.Encoder().encode(ET.fromstring("<a>" + "Ω" * 30_000 + "</a>"))
     decoder = exi.Decoder()
