@@ -1,0 +1,57 @@
+"""Builds the compiled form of hub.exi where it can; everything else about the package is in pyproject.toml.
+
+The hot files of the codec are compiled with mypyc when a C compiler and mypy are at hand. Otherwise, and with
+HUB_EXI_PURE=1 in the environment, the same files are installed as they are and run as plain Python.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from setuptools import Extension, setup
+
+from build_hub import has_compiler
+
+COMPILED = [
+    "bits",
+    "lexical",
+    "names",
+    "strings",
+    "datatypes",
+    "states",
+    "grammars",
+    "tables",
+    "codewriter",
+    "attributewriter",
+    "encoder",
+    "codereader",
+    "decoder",
+    "channels",
+    "blocks",
+    "sinks",
+    "elements",
+    "stream",
+]
+
+
+def extensions() -> list[Extension]:
+    """The extension modules of the codec, or none."""
+    if os.environ.get("HUB_EXI_PURE") or not has_compiler():
+        return []
+    try:
+        from mypyc.build import mypycify
+    except ImportError:
+        return []
+    try:
+        files = [f"hub/exi/{name}.py" for name in COMPILED]
+        modules = mypycify(["--ignore-missing-imports", *files], opt_level="3")
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - mypyc leaves with SystemExit on any trouble
+        print(f"hub.exi stays plain Python: {error}", file=sys.stderr)
+        return []
+    for module in modules:
+        module.optional = True
+    return list(modules)
+
+
+setup(ext_modules=extensions())
