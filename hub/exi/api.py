@@ -10,7 +10,7 @@ from .compiler import xsd_types
 from .decoder import BodyDecoder
 from .elements import encode_document
 from .encoder import BodyEncoder
-from .errors import DecodeError, EncodeError
+from .errors import DecodeError, EncodeError, SchemaError
 from .grammars import Grammars
 from .header import read_header, write_header
 from .options import BIT_PACKED, COMPRESSION, XSD_TYPES_ONLY, Options
@@ -92,7 +92,12 @@ def _decode(data: bytes, grammars: Grammars | None, options: Options, sink: Sink
         elif options.schema_id and grammars is None:
             raise DecodeError(f"the stream needs the grammars of the schema {options.schema_id!r}", 0)
     sink.strip_ghosts = options.limits_builtin_grammars
-    view = _grammars(grammars, options.schema_id).view(options)
+    try:
+        view = _grammars(grammars, options.schema_id).view(options)
+    except SchemaError as error:
+        if header.options is None:
+            raise
+        raise DecodeError(f"expected usable options in the header: {error}", header.size) from None
     limits = options.limits
     reader = BitReader(data, options.alignment != BIT_PACKED, limits.integer_bits, limits.string_length)
     reader.pos = header.size

@@ -302,56 +302,75 @@ def all_types(schema: Schema) -> list[Type]:
 
 def collect(schema: Schema) -> tuple[list[Element], list[Attribute], dict[str, set[str]]]:
     """All element and attribute declarations that can be reached, and all names by URI (appendix D)."""
-    names: dict[str, set[str]] = {uri: set() for uri in schema.uris}
-    for uri, locals_ in INITIAL_LOCAL_NAMES.items():
-        names.setdefault(uri, set()).update(locals_)
-    names.setdefault(XSD_URI, set())
-    elements: dict[int, Element] = {}
-    attributes: dict[int, Attribute] = {}
-    seen: set[int] = set()
-    queue: list[Element | Type] = [*schema.elements, *schema.types]
+    found = Collector(schema)
+    return list(found.elements.values()), list(found.attributes.values()), found.names
 
-    def add(name: str) -> None:
+
+class Collector:
+    """Walks from the global declarations to all others."""
+
+    def __init__(self, schema: Schema) -> None:
+        self.names: dict[str, set[str]] = {uri: set() for uri in (*schema.uris, XSD_URI)}
+        for uri, locals_ in INITIAL_LOCAL_NAMES.items():
+            self.names.setdefault(uri, set()).update(locals_)
+        self.elements: dict[int, Element] = {}
+        self.attributes: dict[int, Attribute] = {}
+        self.types: set[int] = set()
+        self.queue: list[Element | Type] = [*schema.elements, *schema.types]
+        for attribute in schema.attributes:
+            self.attribute(attribute)
+        while self.queue:
+            item = self.queue.pop()
+            if isinstance(item, Element):
+                self.element(item)
+            elif id(item) not in self.types:
+                self.types.add(id(item))
+                self.type(item)
+
+    def name(self, name: str) -> None:
+        """A name of the string table."""
         uri, local = split_clark(name)
-        names.setdefault(uri, set()).add(local)
+        self.names.setdefault(uri, set()).add(local)
 
-    def walk(particle: Particle) -> None:
+    def element(self, element: Element) -> None:
+        """An element declaration, its type and its substitutes."""
+        if id(element) not in self.elements:
+            self.elements[id(element)] = element
+            self.name(element.name)
+            self.queue += [element.type, *element.members]
+
+    def attribute(self, attribute: Attribute) -> None:
+        """An attribute declaration."""
+        self.attributes[id(attribute)] = attribute
+        self.name(attribute.name)
+
+    def wildcard(self, wildcard: Wildcard | None) -> None:
+        """The namespaces that a wildcard names."""
+        for uri in (wildcard.uris if wildcard else None) or ():
+            self.names.setdefault(uri, set())
+
+    def type(self, type_: Type) -> None:
+        """A type with everything in it."""
+        if type_.name is not None:
+            self.name(type_.name)
+        for attribute in type_.attributes:
+            self.attribute(attribute)
+        self.wildcard(type_.wildcard)
+        if type_.particle is not None:
+            self.particle(type_.particle)
+
+    def particle(self, particle: Particle) -> None:
+        """A particle and all below it."""
         term = particle.term
         if particle.most == 0:
             return
         if isinstance(term, Group):
             for each in term.particles:
-                walk(each)
+                self.particle(each)
         elif isinstance(term, Element):
-            queue.extend(substitutes(term))
+            self.queue += substitutes(term)
         else:
-            for uri in term.uris or ():
-                names.setdefault(uri, set())
-
-    for attribute in schema.attributes:
-        attributes[id(attribute)] = attribute
-        add(attribute.name)
-    while queue:
-        item = queue.pop()
-        if id(item) in seen:
-            continue
-        seen.add(id(item))
-        if isinstance(item, Element):
-            elements[id(item)] = item
-            add(item.name)
-            queue.append(item.type)
-            queue.extend(item.members)
-            continue
-        if item.name is not None:
-            add(item.name)
-        for attribute in item.attributes:
-            attributes[id(attribute)] = attribute
-            add(attribute.name)
-        for uri in (item.wildcard.uris if item.wildcard else None) or ():
-            names.setdefault(uri, set())
-        if item.particle is not None:
-            walk(item.particle)
-    return list(elements.values()), list(attributes.values()), names
+            self.wildcard(term)
 
 
 def sorted_names(names: dict[str, set[str]]) -> list[tuple[str, list[str]]]:

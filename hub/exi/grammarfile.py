@@ -165,7 +165,7 @@ def loads(data: bytes) -> Grammars:
         raise SchemaError("the grammar file is damaged: its checksum does not fit")
     try:
         return _load(_Reader(body))
-    except (IndexError, UnicodeDecodeError, KeyError, ValueError) as error:
+    except (IndexError, UnicodeDecodeError, KeyError, ValueError, OverflowError) as error:
         raise SchemaError("the grammar file is damaged") from error
 
 

@@ -61,6 +61,8 @@ from .names import EXI_URI, XSD_URI, NameSpace, QName, initial_namespaces
 from .options import Options
 from .states import DOC_CONTENT, DOC_END, FIRST_TAG, FRAGMENT_CONTENT, Production, State
 
+KEPT_VIEWS: Final = 16
+
 TYPE_CASTABLE: Final = 1  # flags of a FIRST_TAG state: xsi:type …
 NILLABLE: Final = 2  # … and xsi:nil may come in strict mode (8.5.4.4.2)
 
@@ -165,6 +167,9 @@ class Grammars:
         )
         view = self._views.get(key)
         if view is None:
+            if len(self._views) >= KEPT_VIEWS:
+                # Options may come from a peer, in a header; they must not pile up.
+                del self._views[next(iter(self._views))]
             view = self._views[key] = View(self, options)
         return view
 
@@ -217,7 +222,7 @@ class View:
         if found is None:
             try:
                 found = self.states[index] = self.lower(index)
-            except (IndexError, KeyError) as error:
+            except (IndexError, KeyError, OverflowError) as error:
                 raise SchemaError(f"the grammars are damaged: state {index} cannot be read") from error
         return found
 

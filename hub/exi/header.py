@@ -16,7 +16,7 @@ from .compiler import Compiler
 from .decoder import BodyDecoder
 from .elements import encode_document
 from .encoder import BodyEncoder
-from .errors import DecodeError, EXIError, SchemaError
+from .errors import DecodeError, SchemaError
 from .grammars import REPRESENTATIONS, Grammars, View
 from .model import CHOICE, SEQUENCE, Element, Group, Particle, Schema, Type, Wildcard
 from .names import EXI_URI, XSD_URI, XSI_NIL, XSI_TYPE, clark
@@ -311,6 +311,3 @@ def _parse_profile(text: str, changes: dict[str, object]) -> None:
     changes["local_value_partitions"] = negative
     changes["max_builtin_element_grammars"] = integral - 1 if integral else None
     changes["max_builtin_productions"] = fraction - 1 if fraction else None
-
-
-__all__ = ["EXIError", "Header", "options_grammars", "read_header", "write_header"]

@@ -8,7 +8,7 @@ the rest says how the body is built.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Final
 
 from .errors import SchemaError
@@ -21,6 +21,9 @@ ALIGNMENTS: Final = (BIT_PACKED, BYTE_PACKED, PRE_COMPRESSION, COMPRESSION)
 
 LARGEST_INTEGER_BITS: Final = 14_000
 """Python converts no longer integers to decimal text without a change of its own limit."""
+
+LARGEST_LIMIT: Final = 2**62
+LARGEST_OPTION: Final = 2**32 - 1  # xs:unsignedInt, as the options document has it
 
 PRESERVABLE: Final = frozenset({"comments", "pis", "dtd", "prefixes", "lexical"})
 
@@ -47,6 +50,13 @@ class Limits:
     elements: int = 100_000  # per body
     list_items: int = 100_000  # of one list value
 
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            if not 0 <= getattr(self, each.name) <= LARGEST_LIMIT:
+                raise SchemaError(f"limits.{each.name} must be between 0 and {LARGEST_LIMIT}")
+        if self.integer_bits > LARGEST_INTEGER_BITS:
+            raise SchemaError(f"limits.integer_bits must be at most {LARGEST_INTEGER_BITS}")
+
 
 @dataclass(frozen=True)
 class Options:
@@ -70,8 +80,6 @@ class Options:
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:
-        if self.limits.integer_bits > LARGEST_INTEGER_BITS:
-            raise SchemaError(f"limits.integer_bits must be at most {LARGEST_INTEGER_BITS}")
         if self.alignment not in ALIGNMENTS:
             raise SchemaError(f"alignment {self.alignment!r} is none of {', '.join(ALIGNMENTS)}")
         object.__setattr__(self, "preserve", frozenset(self.preserve))
@@ -87,14 +95,16 @@ class Options:
             raise SchemaError("strict excludes self_contained")
         if self.self_contained and self.is_reordered:
             raise SchemaError(f"self_contained excludes alignment {self.alignment!r}")
-        if self.block_size < 1:
-            raise SchemaError("block_size must be at least 1")
-        for name in ("value_max_length", "value_partition_capacity"):
-            if (getattr(self, name) or 0) < 0:
-                raise SchemaError(f"{name} must not be negative; None means unbounded")
-        for name in ("max_builtin_element_grammars", "max_builtin_productions"):
-            if (getattr(self, name) or 0) < 0:
-                raise SchemaError(f"{name} must not be negative; None means unbounded")
+        if not 1 <= self.block_size <= LARGEST_OPTION:
+            raise SchemaError(f"block_size must be between 1 and {LARGEST_OPTION}")
+        for name in (
+            "value_max_length",
+            "value_partition_capacity",
+            "max_builtin_element_grammars",
+            "max_builtin_productions",
+        ):
+            if not 0 <= (getattr(self, name) or 0) <= LARGEST_OPTION:
+                raise SchemaError(f"{name} must be between 0 and {LARGEST_OPTION}; None means unbounded")
 
     @property
     def is_reordered(self) -> bool:

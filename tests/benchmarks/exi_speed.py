@@ -20,14 +20,19 @@ Why mypyc compiles the codec and not Cython (both tried on this source, CPython 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from hub import exi
+
+Call = Callable[[], object]
+Codec = tuple[Callable[[Any], object], Callable[[bytes], object], Callable[[bytes], Any]]
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "exi"
 
@@ -78,65 +83,78 @@ def slixmpp_paths() -> tuple[Callable[[ET.Element], str], Callable[[bytes], obje
     return (lambda element: tostring(element)), parse
 
 
+def paths_of(path: Path, grammars: exi.Grammars, others: dict[str, Codec]) -> tuple[str, list[Call]]:
+    """The sizes of one document, and the calls to measure: EXI, EXI in a session, then the others."""
+    data = path.read_bytes()
+    element = ET.fromstring(data)
+    encode, decode = exi_paths(grammars, False)
+    body = encode(element)
+    # A session's steady state: the tables already know the stanza.
+    encode_again, decode_again = exi_paths(grammars, True)
+    decode_again(encode_again(element))
+    again = encode_again(element)
+    decode_again(again)
+    calls: list[Call] = [
+        lambda: encode(element),
+        lambda: decode(body),
+        lambda: encode_again(element),
+        lambda: decode_again(again),
+    ]
+    for serialise, parse, prepare in others.values():
+        calls += prepared(serialise, parse, prepare(data), data)
+    return f"{len(data):6} {len(body):6} {len(again):6}", calls
+
+
+def prepared(
+    serialise: Callable[[Any], object], parse: Callable[[bytes], object], tree: Any, data: bytes
+) -> list[Call]:
+    """The two calls of one codec for one document."""
+    return [lambda: serialise(tree), lambda: parse(data)]
+
+
+def other_codecs() -> dict[str, Codec]:
+    """Name → (serialise, parse, prepare what is serialised)."""
+    found: dict[str, Codec] = {"ET": (ET.tostring, ET.fromstring, ET.fromstring)}
+    with contextlib.suppress(ImportError):
+        from lxml import etree
+
+        found["lxml"] = (etree.tostring, etree.fromstring, etree.fromstring)
+    slixmpp = slixmpp_paths()
+    if slixmpp:
+        found["slixmpp"] = (*slixmpp, ET.fromstring)
+    return found
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--corpus", type=Path, default=SHARED / "corpus")
     arguments.add_argument("--schema", type=Path, default=SHARED / "schemas" / "w-iot.xsd")
     arguments.add_argument("--rounds", type=int, default=15)
     chosen = arguments.parse_args()
-    grammars = (
+    known = (
         exi.load_schemas([chosen.schema])
         if chosen.schema.suffix == ".xsd"
         else exi.Grammars.read(chosen.schema)
     )
-    try:
-        from lxml import etree as lxml
-    except ImportError:
-        lxml = None
-    slixmpp = slixmpp_paths()
-    columns = ["EXI enc", "EXI dec", "session enc", "session dec", "ET ser", "ET parse"]
-    columns += ["lxml ser", "lxml parse"] if lxml else []
-    columns += ["slix ser", "slix parse"] if slixmpp else []
-    print(f"hub.exi compiled: {exi.compiled}; median µs of {chosen.rounds} rounds")
+    others = other_codecs()
+    names = ["EXI", "session", *others]
+    columns = [f"{name} {way}" for name in names for way in ("out", "in")]
+    print(f"hub.exi compiled: {exi.compiled}; median µs of {chosen.rounds} rounds; out: serialise, in: parse")
     print(
         f"{'document':34} {'XML B':>6} {'EXI B':>6} {'sess B':>6} "
         + " ".join(f"{name:>11}" for name in columns)
     )
     totals = [0.0] * len(columns)
     for path in sorted(chosen.corpus.glob("*.xml")):
-        data = path.read_bytes()
-        element = ET.fromstring(data)
-        encode, decode = exi_paths(grammars, False)
-        body = encode(element)
-        # A session's steady state: the tables already know the stanza.
-        encode_again, decode_again = exi_paths(grammars, True)
-        decode_again(encode_again(element))
-        again = encode_again(element)
-        decode_again(again)
-        calls: list[Callable[[], object]] = [
-            lambda encode=encode, element=element: encode(element),
-            lambda decode=decode, body=body: decode(body),
-            lambda encode=encode_again, element=element: encode(element),
-            lambda decode=decode_again, body=again: decode(body),
-            lambda element=element: ET.tostring(element),
-            lambda data=data: ET.fromstring(data),
-        ]
-        if lxml:
-            tree = lxml.fromstring(data)
-            calls += [lambda tree=tree: lxml.tostring(tree), lambda data=data: lxml.fromstring(data)]
-        if slixmpp:
-            calls += [lambda element=element: slixmpp[0](element), lambda data=data: slixmpp[1](data)]
+        sizes, calls = paths_of(path, known, others)
         times = [median_microseconds(call, chosen.rounds) for call in calls]
         totals = [total + each for total, each in zip(totals, times, strict=True)]
-        sizes = f"{len(data):6} {len(body):6} {len(again):6}"
         print(f"{path.stem[:34]:34} {sizes} " + " ".join(f"{each:11.1f}" for each in times))
     print(f"{'total':34} {'':20} " + " ".join(f"{each:11.1f}" for each in totals))
-    exi_time = totals[0] + totals[1]
-    print(f"EXI encode + decode: {exi_time:.0f} µs; session tables: {totals[2] + totals[3]:.0f} µs")
-    print(f"ElementTree serialise + parse: {totals[4] + totals[5]:.0f} µs")
-    if slixmpp:
-        slixmpp_time = totals[-2] + totals[-1]
-        print(f"slixmpp tostring + pull parser: {slixmpp_time:.0f} µs, ratio {exi_time / slixmpp_time:.2f}")
+    own = totals[0] + totals[1]
+    for index, name in enumerate(names):
+        both = totals[2 * index] + totals[2 * index + 1]
+        print(f"{name:8} out + in {both:8.0f} µs; EXI takes {own / both:.2f} of it")
 
 
 if __name__ == "__main__":

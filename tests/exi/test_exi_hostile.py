@@ -15,6 +15,7 @@ import pytest
 
 from hub import exi
 from hub.exi.bits import BitWriter
+from hub.exi.header import write_header
 
 from .helpers import HERE, grammars
 
@@ -207,6 +208,30 @@ def test_a_long_string_in_single_bytes_is_not_read_again_and_again() -> None:
         found += decoder.feed(body[index : index + 1])
     assert len(found) == 1
     assert time.perf_counter() - start < 10
+
+
+def test_hostile_options_in_a_header() -> None:
+    known = grammars("sensor.xsd")
+    for settings in (
+        {"value_partition_capacity": 2**32 - 1},
+        {"datatype_representations": {"{urn:t}a": "{urn:t}b"}},
+    ):
+        writer = BitWriter(False)
+        options = exi.Options(header_options=True, **settings)  # type: ignore[arg-type]
+        write_header(writer, options, False)
+        with contextlib.suppress(exi.DecodeError):
+            exi.decode(writer.take() + bytes(20), known)
+    for number in range(100):
+        options = exi.Options(
+            datatype_representations={f"{{urn:t}}t{number}": "{http://www.w3.org/2009/exi}string"}
+        )
+        exi.encode(ET.Element("a"), known, options)
+    assert len(known._views) <= 16
+    for settings in ({"block_size": 2**32}, {"value_max_length": 2**64}, {"max_builtin_productions": 2**70}):
+        with pytest.raises(exi.SchemaError):
+            exi.Options(**settings)
+    with pytest.raises(exi.SchemaError):
+        exi.Limits(depth=2**63)
 
 
 # --- what is no XML -----------------------------------------------------------------------------------------
