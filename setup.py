@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
+from exi_build import has_compiler
 from setuptools import Extension, setup
-
-from build_hub import has_compiler
 
 COMPILED = [
     "bits",
@@ -46,7 +45,7 @@ def extensions() -> list[Extension]:
     try:
         files = [f"hub/exi/{name}.py" for name in COMPILED]
         modules = mypycify(["--ignore-missing-imports", *files], opt_level="3")
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - mypyc leaves with SystemExit on any trouble
+    except (Exception, SystemExit) as error:
         print(f"hub.exi stays plain Python: {error}", file=sys.stderr)
         return []
     for module in modules:
