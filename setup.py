@@ -1,8 +1,8 @@
 """Builds the compiled form of hub.exi where it can; everything else about the package is in pyproject.toml.
 
 The hot files of the codec are compiled with mypyc when a C compiler and mypy are at hand. Otherwise, and with
-HUB_EXI_PURE=1 in the environment, the same files are installed as they are and run as plain Python. So they do
-in an editable install, where compiled files would hide every edit; `python setup.py build_ext --inplace`
+HUB_EXI_PURE=1 in the environment, the same files are installed as they are and run as plain Python. So they
+do in an editable install, where compiled files would hide every edit; `python setup.py build_ext --inplace`
 compiles them there, too.
 """
 
