@@ -1,7 +1,9 @@
 """Builds the compiled form of hub.exi where it can; everything else about the package is in pyproject.toml.
 
 The hot files of the codec are compiled with mypyc when a C compiler and mypy are at hand. Otherwise, and with
-HUB_EXI_PURE=1 in the environment, the same files are installed as they are and run as plain Python.
+HUB_EXI_PURE=1 in the environment, the same files are installed as they are and run as plain Python. So they
+do in an editable install, where compiled files would hide every edit; `python setup.py build_ext --inplace`
+compiles them there, too.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ COMPILED = [
 
 def extensions() -> list[Extension]:
     """The extension modules of the codec, or none."""
-    if os.environ.get("HUB_EXI_PURE") or not has_compiler():
+    if os.environ.get("HUB_EXI_PURE") or "editable_wheel" in sys.argv or not has_compiler():
         return []
     try:
         from mypyc.build import mypycify

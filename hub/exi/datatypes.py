@@ -137,7 +137,7 @@ def write_string(
     if value is not None:
         if local_hits and value.owner is qname:
             writer.unsigned(0)
-            writer.bits(value.local_id, bits_for(len(table.partition(qname))))
+            writer.bits(value.local_id, bits_for(table.partition(qname).count))
         else:
             writer.unsigned(1)
             writer.bits(value.global_id, bits_for(len(table.global_values)))
@@ -166,8 +166,8 @@ def read_string(reader: BitReader, table: ValueTable, kind: Datatype, qname: QNa
     length = reader.unsigned()
     if length == 0:
         partition = table.partition(qname)
-        index = reader.bits(bits_for(len(partition)))
-        found = partition[index] if index < len(partition) else None
+        index = reader.bits(bits_for(partition.count))
+        found = partition.values.get(int(index))
         if found is None:
             raise DecodeError(f"expected a local value identifier, {index} is not assigned", start)
         return found.text

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .native import i64, mypyc_attr
+from .native import i64
 
 WHITESPACE: Final = " \t\r\n"
 
@@ -61,7 +61,6 @@ _FLOAT: Final = re.compile(r"([+-]?)(?:([0-9]+)(?:\.([0-9]*))?|\.([0-9]+))(?:[eE
 _MANTISSA_LIMIT: Final = 1 << 63
 
 
-@mypyc_attr(acyclic=True)
 class DateTime:
     """The components of a date-time value; the fraction is kept reversed, as it is coded."""
 

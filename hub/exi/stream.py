@@ -125,6 +125,7 @@ class Decoder:
 
     def next_body(self) -> None:
         """Put what follows the body just read in front of the next."""
+        self.tables.check(self.body.reader.pos)
         if not self.session_tables:
             self.tables = Tables(self.view, self.options)
         block = self.body.block

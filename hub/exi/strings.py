@@ -12,10 +12,9 @@ alike.
 from __future__ import annotations
 
 from .names import Journal, QName
-from .native import i64, mypyc_attr
+from .native import i64
 
 
-@mypyc_attr(acyclic=True)
 class Value:
     """One string of the table and where it is numbered."""
 
@@ -27,22 +26,34 @@ class Value:
         self.shadowed: Value | None = None  # the same string, numbered before by a peer that sent it twice
 
 
+class Partition:
+    """The values first met under one qualified name.
+
+    Numbers are never used twice, and widths of codes count those that are no longer assigned; what is kept
+    are the values still in the table, so a long session with a bounded table needs bounded memory.
+    """
+
+    def __init__(self) -> None:
+        self.count: i64 = 0
+        self.values: dict[int, Value] = {}
+
+
 class ValueTable:
-    """All values of one body or session. Values know names and not partitions, so nothing here is a cycle."""
+    """All values of one body or session. Values know names, not partitions: nothing here is a cycle."""
 
     def __init__(self, max_length: int | None, capacity: int | None) -> None:
         self.max_length: i64 = -1 if max_length is None else max_length
         self.capacity: i64 = -1 if capacity is None else capacity
         self.by_text: dict[str, Value] = {}
         self.global_values: list[Value] = []
-        self.partitions: dict[QName, list[Value | None]] = {}  # None marks a hole
+        self.partitions: dict[QName, Partition] = {}
         self.next_global: i64 = 0  # only meaningful once the capacity is used up
 
-    def partition(self, qname: QName) -> list[Value | None]:
+    def partition(self, qname: QName) -> Partition:
         """The local partition of a name; empty ones need no journal, as they code like absent ones."""
         found = self.partitions.get(qname)
         if found is None:
-            found = []
+            found = Partition()
             self.partitions[qname] = found
         return found
 
@@ -56,17 +67,20 @@ class ValueTable:
             self.replace(text, qname, journal)
             return
         partition = self.partition(qname)
-        value = Value(text, qname, len(partition), len(values))
+        value = Value(text, qname, partition.count, len(values))
         value.shadowed = self.by_text.get(text)
         values.append(value)
-        partition.append(value)
+        partition.values[int(partition.count)] = value
+        partition.count += 1
         self.by_text[text] = value
         journal.numbered(self, value)
 
     def forget(self, value: Value) -> None:
         """Take back the latest addition, if the table was not full then."""
         self.global_values.pop()
-        self.partition(value.owner).pop()
+        partition = self.partition(value.owner)
+        partition.count -= 1
+        del partition.values[int(partition.count)]
         if value.shadowed is None:
             del self.by_text[value.text]
         else:
@@ -78,18 +92,20 @@ class ValueTable:
         journal.changed(self, "next_global", int(index))
         self.next_global = index + 1 if index + 1 < self.capacity else 0
         old = self.global_values[index]
-        place = self.partition(old.owner)
+        place = self.partition(old.owner).values
         journal.replaced(place, int(old.local_id), old)
-        place[old.local_id] = None
+        del place[int(old.local_id)]
         if self.by_text.get(old.text) is old:
             journal.replaced(self.by_text, old.text, old)
             del self.by_text[old.text]
         partition = self.partition(qname)
-        value = Value(text, qname, len(partition), index)
+        value = Value(text, qname, partition.count, index)
         journal.replaced(self.global_values, int(index), old)
         self.global_values[index] = value
-        partition.append(value)
-        journal.appended(partition)
+        partition.values[int(partition.count)] = value
+        journal.added(partition.values, int(partition.count))
+        journal.changed(partition, "count", int(partition.count))
+        partition.count += 1
         if text not in self.by_text:
             self.by_text[text] = value
             journal.added(self.by_text, text)

@@ -67,5 +67,5 @@ class Tables:
 
     def check(self, bit_offset: i64) -> None:
         """Refuse to grow beyond the limit."""
-        if self.names.size() + len(self.values.by_text) + len(self.builtin) > self.max_entries:
+        if self.names.size() + len(self.values.global_values) + len(self.builtin) > self.max_entries:
             raise LimitError(f"more than {self.max_entries} table entries", bit_offset)

@@ -123,6 +123,23 @@ def test_a_failed_stream_stays_failed() -> None:
         decoder.feed(b"")
 
 
+def test_a_session_ends_when_its_tables_grow_too_large() -> None:
+    options = exi.Options(limits=exi.Limits(table_entries=50))
+    encoder, decoder = exi.Encoder(), exi.Decoder(None, options)
+    with pytest.raises(exi.LimitError):
+        for number in range(100):
+            decoder.feed(encoder.encode(ET.fromstring(f"<a>{number}</a>")))
+
+
+def test_a_bounded_table_keeps_memory_bounded() -> None:
+    options = exi.Options(value_partition_capacity=4)
+    encoder, decoder = exi.Encoder(None, options), exi.Decoder(None, options)
+    for number in range(500):
+        assert decoder.feed(encoder.encode(ET.fromstring(f"<a>{number}</a>")))[0].text == str(number)
+    for tables in (encoder.tables, decoder.tables):
+        assert sum(len(each.values) for each in tables.values.partitions.values()) == 4
+
+
 def test_retries_inside_an_attribute_count_it_once() -> None:
     options = exi.Options(limits=exi.Limits(attributes=2))
     body = exi.Encoder(None, options).encode(ET.fromstring("<a first='1' second='" + "é" * 40 + "'/>"))

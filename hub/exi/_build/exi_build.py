@@ -23,16 +23,8 @@ def has_compiler() -> bool:
     return shutil.which(command) is not None
 
 
-def _needs(found: list[str]) -> list[str]:
-    wanted = has_compiler() and not os.environ.get("HUB_EXI_PURE")
-    return [*found, *COMPILER_NEEDS] if wanted else found
-
-
 def get_requires_for_build_wheel(config_settings: Any = None) -> list[str]:
     """setuptools' needs, and mypy where it is of use."""
-    return _needs(build_meta.get_requires_for_build_wheel(config_settings))
-
-
-def get_requires_for_build_editable(config_settings: Any = None) -> list[str]:
-    """The same for an editable install."""
-    return _needs(build_meta.get_requires_for_build_editable(config_settings))
+    found: list[str] = build_meta.get_requires_for_build_wheel(config_settings)
+    wanted = has_compiler() and not os.environ.get("HUB_EXI_PURE")
+    return [*found, *COMPILER_NEEDS] if wanted else found
