@@ -1,17 +1,16 @@
-"""Builds the compiled form of hub.exi where it can; everything else about the package is in pyproject.toml.
+"""Builds the compiled form of hub.exi where it is asked for; everything else about the package is in pyproject.toml.
 
-The hot files of the codec are compiled with mypyc when a C compiler and mypy are at hand. Otherwise, and with
-HUB_EXI_PURE=1 in the environment, the same files are installed as they are and run as plain Python. So they
-do in an editable install, where compiled files would hide every edit; `python setup.py build_ext --inplace`
-compiles them there, too.
+    pip install "setuptools>=68" "mypy>=1.19" && HUB_EXI_COMPILE=1 pip install --no-build-isolation .
+
+compiles the hot files of the codec with mypyc (a C compiler must be there). It is three to ten times as fast then, and
+opt-in for now: mypyc once corrupted memory under fuzzing, in a way that is avoided but not yet understood. Without it
+the same files run as plain Python.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 
-from exi_build import has_compiler
 from setuptools import Extension, setup
 
 COMPILED = [
@@ -37,22 +36,12 @@ COMPILED = [
 
 
 def extensions() -> list[Extension]:
-    """The extension modules of the codec, or none."""
-    if os.environ.get("HUB_EXI_PURE") or "editable_wheel" in sys.argv or not has_compiler():
+    """The extension modules of the codec; none where they were not asked for."""
+    if not os.environ.get("HUB_EXI_COMPILE"):
         return []
-    try:
-        from mypyc.build import mypycify
-    except ImportError:
-        return []
-    try:
-        files = [f"hub/exi/{name}.py" for name in COMPILED]
-        modules = mypycify(["--ignore-missing-imports", *files], opt_level="3")
-    except (Exception, SystemExit) as error:
-        print(f"hub.exi stays plain Python: {error}", file=sys.stderr)
-        return []
-    for module in modules:
-        module.optional = True
-    return list(modules)
+    from mypyc.build import mypycify
+
+    return list(mypycify(["--ignore-missing-imports", *(f"hub/exi/{name}.py" for name in COMPILED)], opt_level="3"))
 
 
 setup(ext_modules=extensions())

@@ -232,9 +232,8 @@ build() {
 }
 
 pip_install() {
-    # PYPI=1: lgpio then builds with its own C code. TMPDIR: /tmp can be a small RAM disk. HUB_EXI_PURE=1: no long
-    # compilation on a Pi for a codec that the node does not use yet.
-    PYPI=1 HUB_EXI_PURE=1 TMPDIR=$work PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 \
+    # PYPI=1: lgpio then builds with its own C code. TMPDIR: /tmp can be a small RAM disk.
+    PYPI=1 TMPDIR=$work PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 \
         "$venv/bin/pip" install --quiet --prefer-binary --log "$work/pip.log" "${work}/source[pi]" </dev/null
 }
 

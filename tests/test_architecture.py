@@ -46,7 +46,6 @@ ROOMS: dict[str, Room] = {
     "hub.exi": Room(("hub.exi",)),
     "hub.exi.xsd": Room(("hub.exi",), frozenset({"xmlschema"})),
     "hub.exi.native": Room((), frozenset({"mypy_extensions"})),
-    "hub.exi._build": Room((), frozenset({"setuptools"})),
     "hub.things": Room(("hub.things", "devices.base", "hub.errors")),
     "hub.trust": Room(("hub.trust", "hub.things", "hub.errors")),
     "hub.stanzas": Room(("hub.stanzas", "hub.things", "hub.errors", "devices.base")),
