@@ -4,6 +4,7 @@
     ask.py       hub read, set, form, watch: a hub from a client
     files.py     hub check, config-schema, devices: nothing connected
     demo.py      hub demo
+    exi.py       hub exi: the codec
     account.py   whose account a client command uses
     show.py      tables, live views and JSON of readings
     log.py       the log on standard error
@@ -29,6 +30,7 @@ _COMMANDS = {
     "watch": "hub.cli.ask:watch",
     "devices": "hub.cli.files:devices_",
     "check": "hub.cli.files:check",
+    "exi": "hub.cli.exi:group",
     "config-schema": "hub.cli.files:config_schema",
     "demo": "hub.cli.demo:demo",
 }

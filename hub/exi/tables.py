@@ -1,0 +1,71 @@
+"""What a coder remembers about a stream: names, values and learned grammars (`Tables`).
+
+One `Tables` serves one body, or a whole session when both ends agreed to keep them (XEP-0322's
+sessionWideBuffers). The encoder's and the decoder's `Tables` go through the same additions in the same order.
+"""
+
+from __future__ import annotations
+
+from .errors import LimitError
+from .events import EE
+from .grammars import View
+from .names import Journal, NameTable, QName
+from .native import i64
+from .options import Options
+from .states import BUILTIN_CONTENT, BUILTIN_TAG, FRAGMENT_CONTENT, Production, State
+from .strings import ValueTable
+
+
+class Tables:
+    """The tables of one body or session, and the journal that lets a failed attempt leave no trace."""
+
+    def __init__(self, view: View, options: Options) -> None:
+        grammars = view.grammars
+        self.view = view
+        self.options = options
+        self.journal = Journal()
+        self.names = NameTable(grammars.spaces, grammars.by_uri, grammars.by_tag)
+        self.values = ValueTable(options.value_max_length, options.value_partition_capacity)
+        self.builtin: dict[QName, State] = {}
+        self.learned: i64 = 0  # productions taught to built-in element grammars (EXI Profile; encoders only)
+        self.max_entries: i64 = options.limits.table_entries
+
+    def root(self, fragment: bool) -> State:
+        """DocContent, or FragmentContent: its schema-less form learns (8.4.2), so it belongs to the body."""
+        if not fragment:
+            return self.view.document
+        if self.view.grammars.schema_informed:
+            return self.view.fragment
+        root = State(FRAGMENT_CONTENT)
+        root.builtin = True
+        for production in reversed(self.view.fragment.productions):
+            copy = Production(int(production.event), len(root.productions))
+            copy.next = root
+            root.add(copy)
+        root.finish(self.view.offered)
+        return root
+
+    def element_state(self, qname: QName) -> State:
+        """Where an element starts that its parent did not declare: its global grammar, or a built-in one."""
+        if qname.element_state >= 0:
+            return self.view.state(int(qname.element_state))
+        found = self.builtin.get(qname)
+        return self.make_builtin(qname) if found is None else found
+
+    def make_builtin(self, qname: QName) -> State:
+        """The built-in element grammar (8.4.3), before it learned anything."""
+        content = State(BUILTIN_CONTENT)
+        content.add(Production(EE, 0))
+        content.finish(self.view.builtin_offered)
+        content.content = content
+        start = State(BUILTIN_TAG)
+        start.finish(self.view.builtin_offered)
+        start.content = content
+        self.builtin[qname] = start
+        self.journal.added(self.builtin, qname)
+        return start
+
+    def check(self, bit_offset: i64) -> None:
+        """Refuse to grow beyond the limit."""
+        if self.names.size() + len(self.values.global_values) + len(self.builtin) > self.max_entries:
+            raise LimitError(f"more than {self.max_entries} table entries", bit_offset)

@@ -1,0 +1,159 @@
+"""Sessions: bodies cut anywhere, tables kept or not, failures that leave no trace."""
+
+from __future__ import annotations
+
+import random
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from hub import exi
+
+from .helpers import ALIGNMENTS, canonical, grammars
+from .make_vectors import DEVIATING, INFORMED, SCHEMA_LESS
+
+DOCUMENTS = [
+    ET.fromstring(text) for name, text in {**INFORMED, **DEVIATING, **SCHEMA_LESS}.items() if name != "type"
+]
+CASES = [(schema, alignment, session) for schema in (None, "sensor.xsd") for alignment in ALIGNMENTS
+         for session in (True, False)]  # fmt: skip
+
+
+def coders(schema: str | None, alignment: str, session: bool) -> tuple[exi.Encoder, exi.Decoder]:
+    known = None if schema is None else grammars(schema)
+    options = exi.Options(alignment=alignment)
+    return exi.Encoder(known, options, session), exi.Decoder(known, options, session)
+
+
+def feed_in_pieces(decoder: exi.Decoder, data: bytes, size: int) -> list[ET.Element]:
+    found = []
+    for start in range(0, len(data), size):
+        found += decoder.feed(data[start : start + size])
+    return found
+
+
+@pytest.mark.parametrize(("schema", "alignment", "session"), CASES)
+def test_any_cut_gives_the_same(schema: str | None, alignment: str, session: bool) -> None:
+    encoder, decoder = coders(schema, alignment, session)
+    bodies = [encoder.encode(document) for document in DOCUMENTS]
+    one_by_one = []
+    for body in bodies:
+        found = decoder.feed(body)
+        assert len(found) == 1
+        assert not decoder.pending
+        one_by_one += found
+    expected = [canonical(element) for element in one_by_one]
+    data = b"".join(bodies)
+    for size in (1, 2, 3, 7, 64, len(data)):
+        decoder = coders(schema, alignment, session)[1]
+        assert [canonical(each) for each in feed_in_pieces(decoder, data, size)] == expected
+        assert not decoder.pending
+
+
+@pytest.mark.parametrize(("schema", "alignment", "session"), CASES)
+def test_encoding_is_stable(schema: str | None, alignment: str, session: bool) -> None:
+    encoder, decoder = coders(schema, alignment, session)
+    bodies = [encoder.encode(document) for document in DOCUMENTS * 2]
+    elements = decoder.feed(b"".join(bodies))
+    again = coders(schema, alignment, session)[0]
+    assert [again.encode(element) for element in elements] == bodies
+
+
+def test_session_tables_make_repeated_stanzas_small() -> None:
+    encoder, _ = coders("sensor.xsd", "bit-packed", True)
+    document = ET.fromstring(INFORMED["fields"])
+    first, second = encoder.encode(document), encoder.encode(document)
+    assert len(second) < len(first) * 0.7
+
+
+def test_elements_come_as_soon_as_they_are_complete() -> None:
+    encoder, decoder = coders(None, "bit-packed", True)
+    body = encoder.encode(ET.fromstring("<a>text</a>"))
+    assert decoder.feed(body[:-1]) == []
+    assert decoder.pending
+    assert len(decoder.feed(body[-1:])) == 1
+
+
+@pytest.mark.parametrize("alignment", ALIGNMENTS)
+def test_a_failed_encode_leaves_the_tables_as_they_were(alignment: str) -> None:
+    known = grammars("sensor.xsd")
+    options = exi.Options(alignment=alignment, strict=True, value_partition_capacity=3)
+    encoder, twin, decoder = (
+        exi.Encoder(known, options),
+        exi.Encoder(known, options),
+        exi.Decoder(known, options),
+    )
+    good = ET.fromstring(INFORMED["fields"])
+    bad = ET.fromstring(
+        INFORMED["fields"].replace('unit="K"', 'unit="new string, no unit"').replace("Temp", "Other")
+    )
+    for _ in range(3):
+        with pytest.raises(exi.EncodeError):
+            encoder.encode(bad)
+        body = encoder.encode(good)
+        assert body == twin.encode(good)
+        assert canonical(decoder.feed(body)[0])[0] == good.tag
+
+
+def test_a_failure_inside_learned_grammars_is_forgotten_too() -> None:
+    options = exi.Options(limits=exi.Limits(depth=4))
+    encoder, twin = exi.Encoder(None, options), exi.Encoder(None, options)
+    with pytest.raises(exi.EncodeError):
+        encoder.encode(ET.fromstring("<a x='1'><b y='2'>t<c><d><e/></d></c></b></a>"))
+    good = ET.fromstring("<a y='2'><b x='1'/>t</a>")
+    assert encoder.encode(good) == twin.encode(good)
+
+
+def test_what_xml_has_not_never_reaches_the_peer() -> None:
+    encoder, twin = exi.Encoder(), exi.Encoder()
+    control = ET.Element("a")
+    control.text = "\u0001"
+    for element in (control, ET.Element("a", {"b": "\ufffe"}), ET.Element("a b"), ET.Element("{urn:\0}a")):
+        with pytest.raises(exi.EncodeError):
+            encoder.encode(element)
+    good = ET.fromstring("<a>t</a>")
+    assert encoder.encode(good) == twin.encode(good)
+
+
+def test_a_failed_stream_stays_failed() -> None:
+    _, decoder = coders(None, "byte-packed", True)
+    with pytest.raises(exi.DecodeError):
+        decoder.feed(b"\xff" * 20)
+    with pytest.raises(exi.DecodeError, match="failed before"):
+        decoder.feed(b"")
+
+
+def test_a_session_ends_when_its_tables_grow_too_large() -> None:
+    options = exi.Options(limits=exi.Limits(table_entries=50))
+    encoder, decoder = exi.Encoder(), exi.Decoder(None, options)
+    with pytest.raises(exi.LimitError):
+        for number in range(100):
+            decoder.feed(encoder.encode(ET.fromstring(f"<a>{number}</a>")))
+
+
+def test_a_bounded_table_keeps_memory_bounded() -> None:
+    options = exi.Options(value_partition_capacity=4)
+    encoder, decoder = exi.Encoder(None, options), exi.Decoder(None, options)
+    for number in range(500):
+        assert decoder.feed(encoder.encode(ET.fromstring(f"<a>{number}</a>")))[0].text == str(number)
+    for tables in (encoder.tables, decoder.tables):
+        assert sum(len(each.values) for each in tables.values.partitions.values()) == 4
+
+
+def test_retries_inside_an_attribute_count_it_once() -> None:
+    options = exi.Options(limits=exi.Limits(attributes=2))
+    body = exi.Encoder(None, options).encode(ET.fromstring("<a first='1' second='" + "é" * 40 + "'/>"))
+    assert len(feed_in_pieces(exi.Decoder(None, options), body, 1)) == 1
+
+
+def test_random_cuts_of_a_long_session() -> None:
+    chance = random.Random(7)
+    encoder, decoder = coders("sensor.xsd", "bit-packed", True)
+    elements = [chance.choice(DOCUMENTS) for _ in range(200)]
+    data = b"".join(encoder.encode(element) for element in elements)
+    found = []
+    while data:
+        size = chance.randint(1, 40)
+        found += decoder.feed(data[:size])
+        data = data[size:]
+    assert [element.tag for element in found] == [element.tag for element in elements]
