@@ -180,6 +180,7 @@ def parse(text: str, source: str = "configuration") -> Config:
     except RecursionError:
         raise ConfigError(source, [Fault("(file)", "a syntax error: nested too deeply", "TOML")]) from None
     reader = _Reader(_lines(text))
+    _check_characters(tree, "", reader)
     sections = {"xmpp": Xmpp, "access": Access, "telemetry": Telemetry, "node": Node}
     for key in tree:
         if key not in sections and key != "things":
@@ -189,6 +190,19 @@ def parse(text: str, source: str = "configuration") -> Config:
     if reader.faults:
         raise ConfigError(source, sorted(reader.faults, key=lambda fault: fault.line))
     return Config(source, things=things, **values)  # type: ignore[arg-type]  # no faults: every value is there
+
+
+def _check_characters(value: Any, path: str, reader: _Reader) -> None:
+    """TOML can escape control characters into a text; no label or name may have one, XML could not carry it."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _check_characters(key, path, reader)
+            _check_characters(inner, f"{path}.{key}".lstrip("."), reader)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_characters(inner, path, reader)
+    elif isinstance(value, str) and not all(character.isprintable() or character in "\t\n" for character in value):
+        reader.fault(path, value, "a text without control characters")
 
 
 def _things(tree: Any, reader: _Reader) -> dict[str, ThingConfig]:

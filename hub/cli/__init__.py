@@ -8,6 +8,7 @@
     account.py   whose account a client command uses
     show.py      tables, live views and JSON of readings
     log.py       the log on standard error
+    text.py      text from elsewhere, made fit for a terminal
     exits.py     exit codes, and every error in one sentence
 
 Each command's file is imported when it is called: `hub node` must stay small, and does not know tables.

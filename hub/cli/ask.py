@@ -14,6 +14,7 @@ import click
 from devices.base import Value, ValueType
 from hub.cli import show
 from hub.cli.account import account_option, logged_in, run, timeout_option
+from hub.cli.text import printable
 from hub.errors import PeerError, PeerRefused
 from hub.services.peer import Peer
 from hub.stanzas.forms import FormField
@@ -72,7 +73,7 @@ def read(
     else:
         show.console().print(show.readings_table(readings, bool(types & FieldTypes.HISTORICAL)))
     for trouble in troubles:
-        click.echo(f"hub: {trouble.node.node_id}: {trouble.text}", err=True)
+        click.echo(printable(f"hub: {trouble.node.node_id}: {trouble.text}"), err=True)
     if not readings:
         raise PeerError(f"{jid} has no values of that kind")
 
@@ -189,9 +190,10 @@ def form(jid: str, things: tuple[str, ...], as_json: bool, account_file: Path, t
     if as_json:
         show.print_json({"title": title, "parameters": [_form_json(field) for field in fields]})
         return
-    table = show.table("parameter", "type", "allowed", "now", "what it does", title=title)
+    table = show.table("parameter", "type", "allowed", "now", "what it does", title=printable(title))
     for field in fields:
-        table.add_row(field.name, field.type.value, _allowed(field), field.text, field.description)
+        cells = (field.name, field.type.value, _allowed(field), field.text, field.description)
+        table.add_row(*map(printable, cells))
     show.console().print(table)
 
 
@@ -294,14 +296,14 @@ async def _lines(arriving: Any, followers: Any, lost: Any, as_json: bool) -> Non
                 show.print_json({"hub": jid, "thing": trouble.node.node_id, "time": to_text(trouble.timestamp),
                                  "error": trouble.text})  # fmt: skip
             else:
-                click.echo(f"{trouble.timestamp:%H:%M:%S} {jid} {trouble.node.node_id}: {trouble.text}")
+                click.echo(printable(f"{trouble.timestamp:%H:%M:%S} {jid} {trouble.node.node_id}: {trouble.text}"))
         for reading in answer.readings:
             for field in reading.fields:
                 if as_json:
                     show.print_json(show.as_json(reading, field, jid))
                 else:
-                    click.echo(f"{reading.timestamp.astimezone():%H:%M:%S} {jid} {reading.node.node_id}.{field.name} "
-                               f"{to_text(field.value)} {field.unit}".rstrip())  # fmt: skip
+                    line = f"{jid} {reading.node.node_id}.{field.name} {to_text(field.value)} {field.unit}".rstrip()
+                    click.echo(f"{reading.timestamp.astimezone():%H:%M:%S} {printable(line)}")
 
 
 async def _screen(

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from devices.base import DeviceError
+from hub.cli.text import printable
 from hub.errors import ConfigError, HubError, LinkError, PeerSilent
 
 EXIT_CODES = """\b
@@ -42,7 +43,9 @@ def guarded(command: click.Command, arguments: list[str] | None) -> Any:
 
 def report(error: Exception) -> int:
     """Say it and return the exit code."""
-    click.echo(str(error) if isinstance(error, ConfigError) else f"hub: {error}", err=True)
+    ours = isinstance(error, ConfigError | LinkError)  # may have several lines; the others may quote a peer
+    click.echo(str(error) if isinstance(error, ConfigError) else f"hub: {error if ours else printable(str(error))}",
+               err=True)  # fmt: skip
     if isinstance(error, LinkError):
         return NO_LINK
     return SILENT if isinstance(error, PeerSilent) else NO

@@ -6,7 +6,25 @@ import logging
 import os
 import sys
 
+from hub.cli.text import printable
+from hub.errors import PeerError, RequestError
+
 LEVELS = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+
+
+class _OneLine(logging.Filter):
+    """What a peer sent (names, values, error texts) must not be able to write lines of its own into the log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(map(_escaped, record.args))
+        return True
+
+
+def _escaped(argument: object) -> object:
+    if not isinstance(argument, str | RequestError | PeerError):
+        return argument
+    return printable(str(argument))
 
 
 class _Journal(logging.Formatter):
@@ -19,6 +37,7 @@ class _Journal(logging.Formatter):
 
 def start_log(verbose: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_OneLine())
     if "JOURNAL_STREAM" in os.environ:
         handler.setFormatter(_Journal("%(message)s"))
     else:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from hub.cli.text import printable
 from hub.things.model import Answer, Field, Quality, Reading
 from hub.things.values import to_text
 
@@ -81,7 +82,8 @@ def readings_table(readings: Iterable[Reading], history: bool) -> Table:
         when = f"{reading.timestamp.astimezone():%Y-%m-%d %H:%M:%S}" if history else age_text(reading.timestamp, now)
         for field in reading.fields:
             made.add_row(
-                reading.node.node_id, field.name, to_text(field.value), field.unit, when, quality_text(field.quality),
+                *map(printable, (reading.node.node_id, field.name, to_text(field.value), field.unit)), when,
+                quality_text(field.quality),
                 style=None if quality_text(field.quality) == "ok" else "yellow",
             )  # fmt: skip
     return made
@@ -90,7 +92,7 @@ def readings_table(readings: Iterable[Reading], history: bool) -> Table:
 def console(stderr: bool = False) -> Console:
     from rich.console import Console
 
-    made = Console(stderr=stderr, highlight=False)
+    made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)  # a value is never formatting
     if not made.is_terminal:
         made.width = 200  # nobody to fold lines for
     return made
@@ -125,7 +127,8 @@ class LiveView:
             trouble = self._troubles.get((jid, thing))
             old = (now - reading.timestamp.astimezone()).total_seconds() > STALE_S
             quality = trouble or ("stale" if old else quality_text(field.quality))
-            row = [thing, name, to_text(field.value), field.unit, age_text(reading.timestamp, now), quality,
+            row = [*map(printable, (thing, name, to_text(field.value), field.unit)),
+                   age_text(reading.timestamp, now), printable(quality),
                    trend(self._trends.get((jid, thing, name), ()))]  # fmt: skip
             style = "red" if trouble else "yellow" if quality != "ok" else None
             made.add_row(*([jid, *row] if many else row), style=style)

@@ -16,6 +16,7 @@ from typing import Any
 
 from devices.base import BadData, DeviceError, FieldSpec, NotResponding, ParameterSpec, Value
 from hub.things.model import Field, FieldTypes, NodeRef, Quality, Reading, Trouble, historical_types
+from hub.things.values import is_legal, mended
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,9 @@ class Thing:
         for name, value in raw.items():
             try:
                 good[name] = self.specs[name].value(value)
+                if isinstance(value, str) and not is_legal(value):
+                    del good[name]
+                    bad.append(f"{name}: has control characters, which no XML can carry")
             except KeyError:
                 raise BadData(f"the driver reports {name!r}, which it does not declare") from None
             except BadData as error:
@@ -71,14 +75,15 @@ class Thing:
         self.values = good
         self.measured = now
         self._quality = Quality.AUTOMATIC_READOUT
-        self.trouble = Trouble(self.node, now, "; ".join(bad)) if bad else None
+        self.trouble = Trouble(self.node, now, mended("; ".join(bad))) if bad else None
         if good:
             self._history.append((now, tuple(good.items())))
 
     def failed(self, error: DeviceError, now: dt.datetime) -> bool:
         """The part could not be read. True when this is news: it worked before, or fails in another way."""
-        news = self.trouble is None or self.trouble.text != str(error)
-        self.trouble = Trouble(self.node, now, str(error))
+        text = mended(str(error))
+        news = self.trouble is None or self.trouble.text != text
+        self.trouble = Trouble(self.node, now, text)
         self._quality = Quality.MISSING if isinstance(error, NotResponding) else Quality.ERROR
         return news
 

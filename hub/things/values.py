@@ -33,6 +33,20 @@ _DURATION = re.compile(
 _COLOR = re.compile(r"[0-9a-fA-F]{6}(?:[0-9a-fA-F]{2})?")
 
 
+# Char of XML 1.0, section 2.2: what is outside cannot be written in XML at all, and a server ends the stream for it.
+_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def is_legal(text: str) -> bool:
+    """Whether `text` can be written in XML."""
+    return _ILLEGAL.search(text) is None
+
+
+def mended(text: str) -> str:
+    """`text` with U+FFFD for what cannot be written in XML: for words that matter less than that they arrive."""
+    return _ILLEGAL.sub("\ufffd", text)
+
+
 def to_text(value: Value) -> str:
     """The XSD lexical form of any value."""
     if isinstance(value, bool):
@@ -52,6 +66,8 @@ def parse_text(type_: ValueType, text: str) -> Value:
     """`text` as a value of `type_`; white space around it does not count, but in strings. Raises ValueError."""
     if len(text) > MAX_TEXT:
         raise ValueError(f"longer than {MAX_TEXT} characters")
+    if not is_legal(text):
+        raise ValueError("it has control characters, which no XML can carry")
     if type_ in (ValueType.STRING, ValueType.ENUM):
         return text
     try:

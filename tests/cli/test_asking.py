@@ -87,6 +87,17 @@ def test_every_type_can_be_written_as_a_person_writes_it(house: House) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("value", ["[/bold] [red]x", ":smile:", "Gewächshaus"])
+def test_a_value_is_shown_as_it_is_and_never_as_formatting(house: House, value: str) -> None:
+    assert hub("set", house.jid, f"all.string={value}", account=house.owner).code == 0
+    assert value in hub("read", house.jid, "all.string", account=house.owner).out
+
+
+def test_what_no_xml_can_carry_is_refused_before_it_is_sent(house: House) -> None:
+    ran = hub("set", house.jid, "all.string=a\x1b[2Jb", account=house.owner)
+    assert ran.code == 1 and "control characters" in ran.err and "\x1b" not in ran.err
+
+
 def test_shows_what_can_be_set(house: House) -> None:
     assert "0 to 4095" in hub("form", house.jid, "lamp", account=house.owner).out
     form = hub("form", house.jid, "all", "--json", account=house.owner).json
