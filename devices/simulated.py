@@ -180,8 +180,8 @@ class Simulated(OutputDriver):
     def read(self) -> Mapping[str, Any]:
         self._fail()
         if self.config.kind == "lamp":
-            lit = LAMP_POWER_W * int(self._state["brightness"]) / 100 if self._state["on"] else 0.0  # type: ignore[arg-type]
-            return {**self._state, "power": lit}
+            level = int(self._state["brightness"]) if self._state["on"] else 0  # type: ignore[arg-type]  # an INT parameter
+            return {**self._state, "power": LAMP_POWER_W * level / 100}
         if self.config.kind == "types":
             return {**self._state, "changes": self._count, "peak": Decimal("25.90")}
         return {self.config.field: self._wave(time.monotonic() - self._began)}

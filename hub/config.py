@@ -358,7 +358,7 @@ class _Reader:
         for key in table:
             if key not in known:
                 self.unknown(f"{path}.{key}", known)
-        for spec in dataclasses.fields(cls):  # type: ignore[arg-type]
+        for spec in dataclasses.fields(cls):  # type: ignore[arg-type]  # as above
             if spec.name in table:
                 hint = hints[spec.name]
                 if fits(hint, table[spec.name]):

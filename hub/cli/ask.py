@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -142,9 +143,8 @@ async def _set(jid: str, wanted: list[tuple[str, str, str]], account_file: Path,
             for command in commands:  # everything was checked before the first one moves anything
                 await peer.carry_out(command)
                 names = tuple(assignment.name for assignment in command.assignments)
-                async for answer in peer.read(
-                    lambda id_, c=command, n=names: ReadoutRequest(id_, c.nodes, n, FieldTypes.PRESENT)  # type: ignore[misc]
-                ):
+                request = partial(ReadoutRequest, nodes=command.nodes, names=names, types=FieldTypes.PRESENT)
+                async for answer in peer.read(request):
                     done.extend(answer.readings)
             return done
 

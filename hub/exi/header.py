@@ -263,7 +263,7 @@ def parse_document(root: ET.Element, given: Options) -> tuple[Options, bool]:
     less_common = root.find(exi("lesscommon"))
     if less_common is not None:
         _parse_less_common(less_common, changes, given)
-    return Options(**changes), nil  # type: ignore[arg-type]
+    return Options(**changes), nil  # type: ignore[arg-type]  # each was read as the type of its field
 
 
 def _parse_less_common(less_common: ET.Element, changes: dict[str, object], given: Options) -> None:

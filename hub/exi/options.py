@@ -127,4 +127,4 @@ class Options:
 
     def with_(self, **changes: object) -> Options:
         """A copy with some settings changed."""
-        return replace(self, **changes)  # type: ignore[arg-type]
+        return replace(self, **changes)  # type: ignore[arg-type]  # __post_init__ checks them
