@@ -2,9 +2,9 @@
 
     pip install "setuptools>=68" "mypy>=1.19" && HUB_EXI_COMPILE=1 pip install --no-build-isolation .
 
-compiles the hot files of the codec with mypyc (a C compiler must be there). It is three to ten times as fast then, and
-opt-in for now: mypyc once corrupted memory under fuzzing, in a way that is avoided but not yet understood. Without it
-the same files run as plain Python.
+compiles the hot files of the codec with mypyc (a C compiler must be there). How much faster it is then is told by
+`python -m tests.benchmarks.exi_speed`, run with and without. It is opt-in for now: mypyc once corrupted memory under
+fuzzing, in a way that is avoided but not yet understood. Without it the same files run as plain Python.
 """
 
 from __future__ import annotations
