@@ -42,7 +42,8 @@ Name = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,63}")
 
 @dataclass(frozen=True, kw_only=True)
 class Xmpp:
-    """`[xmpp]`: the account. TLS is always on and verified."""
+    """`[xmpp]`: the account. TLS is always on and verified. `exi`: whether stanzas are compressed with EXI where the
+    server offers it (XEP-0322), must be, or never are."""
 
     jid: Jid
     password_file: Path | None = None
@@ -51,6 +52,7 @@ class Xmpp:
     server: Server | None = None
     ca_file: Path | None = None
     allow_plain: bool = False
+    exi: Literal["prefer", "require", "off"] = "prefer"
 
     def problems(self) -> Mapping[str, str]:
         if (self.password_file is None) == (self.certificate is None):

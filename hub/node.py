@@ -27,6 +27,7 @@ from hub.services.discovery import RESOURCE, announce
 from hub.services.router import Router, Service
 from hub.services.sensor_data import SensorData
 from hub.session.client import Account, Client
+from hub.session.exi_link import ExiPolicy
 from hub.session.link import Link
 from hub.stanzas.dialects import TELEMETRY
 from hub.telemetry.pacer import Pacer
@@ -291,4 +292,5 @@ def account_of(config: Config) -> Account:
     if xmpp.server is not None:
         host, _, port = xmpp.server.rpartition(":")
         server = (host.strip("[]"), int(port))
-    return Account(xmpp.jid, password, xmpp.certificate, xmpp.key, server, xmpp.ca_file, xmpp.allow_plain)
+    return Account(xmpp.jid, password, xmpp.certificate, xmpp.key, server, xmpp.ca_file, xmpp.allow_plain,
+                   ExiPolicy(xmpp.exi), state_dir(config) / "exi.json")  # fmt: skip

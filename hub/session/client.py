@@ -3,6 +3,8 @@
 Rules of this file
 * No stanza and no credential leaves before TLS is up and the certificate is verified for the account's domain.
 * PLAIN is never used unless the configuration says so; slixmpp would fall back to it after a failed SCRAM.
+* Once EXI is agreed on, elements go to its encoder and come from its decoder; the text of a stanza is made only for
+  what slixmpp itself hands over as text.
 * Nothing here reconnects: one call, one attempt. `link.py` decides when there is another.
 """
 
@@ -13,16 +15,30 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element
 
 from slixmpp import ClientXMPP
+from slixmpp.xmlstream import StanzaBase, tostring
+from slixmpp.xmlstream.xmlstream import NotConnectedError
 
-from hub.errors import LinkError
+from hub.errors import LinkError, PeerConfused
+from hub.exi import EncodeError
+from hub.session import exi_setup as setup
+from hub.session.exi_link import ExiLink, ExiPolicy, product_vocabulary
+from hub.session.exi_memory import Agreements
+from hub.session.exi_stream import ExiStream
+from hub.session.ids import Ids
 
 log = logging.getLogger(__name__)
 
 MANAGEMENT = "urn:xmpp:sm:3"
 ACK_REQUEST = f"{{{MANAGEMENT}}}r"
+ACK = f"{{{MANAGEMENT}}}a"
+IQ = "{jabber:client}iq"
+STREAMS = "http://etherx.jabber.org/streams"
+STREAM_ERRORS = "urn:ietf:params:xml:ns:xmpp-streams"
+XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 SCRAM = {f"SCRAM-SHA-{size}{plus}" for size in (512, 256, 1) for plus in ("", "-PLUS")}
 
 
@@ -37,6 +53,9 @@ class Account:
     server: tuple[str, int] | None = None
     ca_file: Path | None = None
     allow_plain: bool = False
+    exi: ExiPolicy = ExiPolicy.PREFER
+    exi_memory: Path | None = None
+    """Where agreements about EXI are kept across restarts; None: nowhere."""
 
     def mechanisms(self) -> set[str]:
         if self.certificate is not None:
@@ -52,6 +71,8 @@ class Client(ClientXMPP):
         jid = account.jid if "/" in account.jid else f"{account.jid}/{resource}"
         super().__init__(jid, account.password)
         self.account = account
+        self.exi = ExiLink(account.exi, self.boundjid.domain, product_vocabulary, Agreements(account.exi_memory))
+        self.ids = Ids()
         self.failure = ""
         self.ssl_context = tls_context(account)
         self.enable_plaintext = False
@@ -61,19 +82,114 @@ class Client(ClientXMPP):
         mechanisms.use_mechs = account.mechanisms()
         mechanisms.config["unencrypted_plain"] = False
         self.whitespace_keepalive = False  # XEP-0199 and XEP-0198 tell more
+        self.add_filter("out_sce", self._write_stanza)
         self.add_event_handler("ssl_invalid_chain", self._bad_certificate)
         self.add_event_handler("failed_all_auth", self._refused)
         self.add_event_handler("connection_failed", self._unreachable)
         self.add_event_handler("stream_error", self._stream_error)
+
+    # ------------------------------------------------------------------ elements in and out
+
+    @property
+    def _exi_stream(self) -> ExiStream | None:
+        return self.exi.stream
+
+    def new_id(self) -> str:
+        return self.ids.new()
+
+    def send_element(self, element: Element) -> None:
+        """Put an element on the stream at once, past slixmpp's queue and filters."""
+        stream = self._exi_stream
+        if stream is None:
+            self.send_raw(tostring(element, xmlns=self.default_ns, stream=self, top_level=True))
+        elif self.transport is None:
+            raise NotConnectedError
+        else:
+            log.debug("SEND: %s", element.tag)
+            self.transport.write(stream.encode(element))
+
+    def send_raw(self, data: str | bytes) -> None:
+        """What slixmpp has as text. Over EXI it becomes an element again, and white space, which has no form there,
+        nothing: pings and acknowledgements keep the connection alive."""
+        if self._exi_stream is None:
+            super().send_raw(data)
+            return
+        text = data.decode() if isinstance(data, bytes) else data
+        if text == self.stream_footer:
+            self.send_element(Element(setup.STREAM_END))
+        elif text.strip():
+            self.send_element(ET.fromstring(text))
+
+    def _write_stanza(self, stanza: StanzaBase) -> StanzaBase | None:
+        """The last filter of slixmpp's sender: notes what will be answered, and writes it where it becomes no text."""
+        xml = stanza.xml
+        if xml.tag == IQ and xml.get("type") in ("get", "set"):
+            self.ids.sent(xml.get("id", ""), xml.get("to", ""))
+        if self._exi_stream is None:
+            return stanza
+        try:
+            self.send_element(xml)
+        except EncodeError as error:
+            log.error("a stanza to %s cannot be sent: %s", xml.get("to", "the server"), error)
+        return None
+
+    def data_received(self, data: bytes | str) -> None:
+        stream = self._exi_stream
+        if stream is None:
+            super().data_received(data)
+            return
+        assert isinstance(data, bytes | bytearray | memoryview)
+        try:
+            for element in stream.feed(bytes(data)):
+                self._element_received(element)
+        except PeerConfused as error:
+            self._not_understood(error)
+
+    def _element_received(self, element: Element) -> None:
+        log.debug("RECV: %s", element.tag)
+        if element.tag == setup.STREAM_START:
+            super().start_stream_handler(element)  # type: ignore[no-untyped-call]
+            for child in element:  # XEP-0322 lets features and errors stand in it
+                if not child.tag.startswith(f"{{{setup.EXI}}}"):
+                    self._spawn_event(child)
+        elif element.tag == setup.STREAM_END:
+            self.disconnect_reason = "End of stream"
+            self.abort()
+        else:
+            self._spawn_event(element)
+
+    def _not_understood(self, error: PeerConfused) -> None:
+        self.failure = str(error)
+        problem = Element(f"{{{STREAMS}}}error")
+        ET.SubElement(problem, f"{{{STREAM_ERRORS}}}not-well-formed")
+        self.send_element(problem)
+        self.send_element(Element(setup.STREAM_END))
+        self.abort()
 
     def _spawn_event(self, xml: Element) -> None:
         """Answer a request for an acknowledgement at once: servers ask after every stanza (XEP-0198 section 4), and
         the long way through stanza objects and matchers would be the dearest part of every exchange."""
         management: Any = self.plugin.get("xep_0198", None)
         if xml.tag == ACK_REQUEST and management is not None and management.enabled_in:
-            self.send_raw(f'<a xmlns="{MANAGEMENT}" h="{management.handled}"/>')
-        else:
-            super()._spawn_event(xml)
+            self.send_element(Element(ACK, h=str(management.handled)))
+            return
+        answers = self.exi.take(xml)
+        if answers is not None:
+            for answer in answers:
+                self.send_element(answer)
+            if self._exi_stream is not None:
+                self.send_element(self._stream_start())
+            return
+        super()._spawn_event(xml)
+        if xml.tag == IQ and xml.get("type") in ("result", "error"):
+            own = frozenset(("", self.boundjid.bare, self.boundjid.full, self.boundjid.domain))
+            self.ids.answered(xml.get("id", ""), xml.get("from", ""), own)
+
+    def _stream_start(self) -> Element:
+        attributes = {"to": self.boundjid.domain, "version": "1.0", XML_LANG: self.default_lang or "en"}
+        return setup.stream_start(attributes, {"": self.default_ns, "stream": STREAMS})
+
+    # ------------------------------------------------------------------ the life of a connection
 
     def attempt(self) -> None:
         """Begin one attempt. What becomes of it arrives as an event."""
@@ -93,7 +209,35 @@ class Client(ClientXMPP):
             self.failure = "the server offers no encryption; nothing was sent to it"
             self.abort()
             return True
+        if self.authenticated:
+            try:
+                if await self._set_up_exi(features.xml):
+                    return True
+            except LinkError as error:
+                self.failure = str(error)
+                self.abort()
+                return True
         return await super()._handle_stream_features(features)
+
+    async def _set_up_exi(self, features: Element) -> bool:
+        """Whether the stream begins anew, as EXI. Raises LinkError when it must be XML and may not."""
+        if self.exi.stream is not None:
+            return False
+        elements = self.exi.start(features)
+        for element in elements:
+            self.send_element(element)
+        if elements and await self.exi.settled():
+            return True
+        if self.exi.policy is ExiPolicy.REQUIRE:
+            raise LinkError(
+                f"xmpp.exi is \"require\", and there is no EXI ({self.exi.why_not}); connect to a gateway "
+                "(`hub gateway`), or set xmpp.exi to \"prefer\""
+            )
+        return False
+
+    def connection_made(self, transport: Any, *args: Any, **more: Any) -> None:
+        self.exi.reset()
+        super().connection_made(transport, *args, **more)
 
     def connection_lost(self, exception: BaseException | None) -> None:
         if isinstance(exception, ssl.SSLError):
