@@ -86,6 +86,7 @@ class Link:
         cast(Any, client).del_filter("out", self._caps._filter_add_caps)
         sm: Any = client.plugin["xep_0198"]
         sm.window = sm.window_counter = ACK_EVERY
+        sm.request_ack = client.request_ack
         client.add_event_handler("session_start", self._session_started)
         client.add_event_handler("session_resumed", self._session_resumed)
         client.add_event_handler("disconnected", self._disconnected)
