@@ -20,6 +20,7 @@ from xml.etree.ElementTree import Element
 
 from hub import exi
 from hub.errors import LinkError
+from hub.exi import schemas
 from hub.session import exi_setup as setup
 from hub.session.exi_client import Negotiation, State
 from hub.session.exi_memory import Agreements
@@ -129,7 +130,5 @@ class ExiLink:
 @cache
 def product_vocabulary() -> Vocabulary:
     """Our own schemas, all of them. Read when a server offers EXI, and not before."""
-    from hub.exi import schemas
-
-    names = tuple(sorted(SchemaFile(each.namespace, each.size, each.md5) for each in schemas.product()))
-    return Vocabulary(Setup(PROPOSED, names), schemas.product_grammars, schemas.read)
+    files = {SchemaFile(*file.identity): file for file in schemas.files()}
+    return Vocabulary(Setup(PROPOSED, tuple(files)), schemas.grammars, lambda named: files[named].data)
