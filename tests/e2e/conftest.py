@@ -1,4 +1,7 @@
-"""One Prosody for all tests that leave nothing behind on it; those that do, or that stop it, take one of their own."""
+"""One Prosody for all tests that leave nothing behind on it; those that do, or that stop it, take one of their own.
+
+Every test that takes a server runs over each transport: the node in plain XML, and in EXI through a gateway.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from .world import World
+from .world import TRANSPORTS, World
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+@pytest.fixture(scope="session", params=TRANSPORTS)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Shared: read-only use, no rosters, no telemetry looked at."""
-    with World(tmp_path_factory.mktemp("prosody")) as world:
+    with World(tmp_path_factory.mktemp("prosody"), transport=request.param) as world:
         yield world.populate("greenhouse", "owner", "reader", "stranger")
 
 
-@pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[World]:
+@pytest.fixture(params=TRANSPORTS)
+def own_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """A server for one test: it may be stopped, frozen and written to."""
-    with World(tmp_path / "prosody") as world:
+    with World(tmp_path / "prosody", transport=request.param) as world:
         yield world.populate("greenhouse", "owner", "stranger")
 
 

@@ -113,7 +113,7 @@ async def test_what_is_asked_during_a_cut_is_answered_after_the_resumption(
     own_server: World, state: Path, hasty: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    async with Proxy(own_server.address.port) as proxy:
+    async with Proxy(own_server.entrance) as proxy:
         config = own_server.config(THINGS, state, port=proxy.port)
         async with running(config) as node, own_server.client("owner") as owner:
             proxy.refusing = True
@@ -137,7 +137,7 @@ async def test_what_a_node_says_into_a_cut_arrives_after_the_resumption_and_once
 ) -> None:
     """Once while the node does not know of the cut yet, and once while it does."""
     caplog.set_level(logging.INFO)
-    async with Proxy(own_server.address.port) as proxy:
+    async with Proxy(own_server.entrance) as proxy:
         config = own_server.config(THINGS, state, port=proxy.port)
         async with running(config) as node, own_server.client("owner") as owner:
             for number, knows in ((1, False), (2, True)):
@@ -192,7 +192,7 @@ async def test_a_network_that_swallows_everything_is_noticed(
     monkeypatch.setattr("hub.session.link.PING_TIMEOUT_S", 0.3)
     monkeypatch.setattr("hub.session.link.ATTEMPT_TIMEOUT_S", 1.0)
     async with (
-        Proxy(own_server.address.port) as proxy,
+        Proxy(own_server.entrance) as proxy,
         running(own_server.config(THINGS, state, port=proxy.port)) as node,
     ):
         proxy.swallow()

@@ -223,7 +223,7 @@ async def test_open_telemetry_is_open_to_everybody(own_server: World, air: Air, 
 
 async def offline_then_back(own_server: World, air: Air, state: Path, backlog: int) -> tuple[list[str], list[str], int]:
     """Six readings while the server is away: the moments measured, the moments heard, how many were dropped."""
-    async with Proxy(own_server.address.port) as proxy:
+    async with Proxy(own_server.entrance) as proxy:
         telemetry = f"{HOURLY}\nbacklog = {backlog}"
         config = own_server.config(AIR, state, port=proxy.port, telemetry=telemetry)
         async with running(config) as node:

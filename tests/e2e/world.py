@@ -1,4 +1,8 @@
-"""What the tests live in: a private Prosody with known accounts, configurations, and nodes that run in this process."""
+"""What the tests live in: a private Prosody with known accounts, configurations, and nodes that run in this process.
+
+With the transport "exi" a gateway stands in front of it and the nodes insist on EXI; whoever talks to them does so in
+plain XML, straight to the server.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +19,39 @@ from hub.demo.prosody import Prosody
 from hub.node import Node
 from tests.helpers import until
 
+from .gateway_process import GatewayProcess
 from .raw import TIMEOUT_S, RawClient
 
 HUB = "greenhouse@localhost/hub"
 
 
+TRANSPORTS = ("xml", "exi")
+
+
 class World(Prosody):
     """A Prosody that remembers the passwords it gave, with lines of its configuration replaced by others."""
 
-    def __init__(self, folder: Path, replaced: Mapping[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, replaced: Mapping[str, str] | None = None, transport: str = "xml") -> None:
         super().__init__(folder=folder)
         self.passwords: dict[str, str] = {}
         self._replaced = replaced or {}
+        self.gateway = GatewayProcess(self) if transport == "exi" else None
+
+    @property
+    def entrance(self) -> int:
+        """The port that nodes connect to."""
+        return self.address.port if self.gateway is None else self.gateway.port
+
+    def __enter__(self) -> World:
+        super().__enter__()
+        if self.gateway is not None:
+            self.gateway.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.gateway is not None:
+            self.gateway.stop()
+        super().__exit__()
 
     def populate(self, *users: str) -> World:
         for user in users:
@@ -43,11 +68,13 @@ class World(Prosody):
         read: str = '"owner@localhost", "reader@localhost"', control: str = '"owner@localhost"', telemetry: str = "",
     ) -> str:  # fmt: skip
         """A configuration file for `user` on this server. `xmpp` and `telemetry` are more lines of those tables."""
+        if self.gateway is not None:
+            xmpp += '\nexi = "require"'
         return f"""
 [xmpp]
 jid = "{user}@localhost"
 password_file = "{self.folder}/{user}.password"
-server = "127.0.0.1:{port or self.address.port}"
+server = "127.0.0.1:{port or self.entrance}"
 ca_file = "{self.ca_file}"
 {xmpp}
 [access]
