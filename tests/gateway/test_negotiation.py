@@ -71,7 +71,7 @@ async def test_missing_schemas_are_uploaded_and_then_there_is_an_agreement(clien
     setup = Setup(Settings(exi.Options(strict=True, block_size=1024)), BOTH)
     assert await client.ask(setup) == Response(False, setup.settings, (), BOTH)
     await client.upload(HOUSE)
-    assert await client.ask(setup) == Response(False, setup.settings, (), BOTH)  # its import is not there yet
+    assert await client.ask(setup) == Response(False, setup.settings, (HOUSE_FILE,), (ROOM_FILE,))
     await client.upload(ROOM)
     answer = await client.ask(setup)
     assert (answer.agreement, answer.schemas, answer.missing) == (True, BOTH, ())
