@@ -21,12 +21,14 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Final
 from xml.etree.ElementTree import Element, SubElement
 
 from hub.errors import PeerConfused
 from hub.gateway.bounds import Bounds
 from hub.gateway.compilation import NotCompiled
+from hub.gateway.download import Downloader, DownloadFailed
 from hub.gateway.store import Agreement, Known, Store
 from hub.gateway.xsdfile import SchemaRefused
 from hub.session import exi_setup
@@ -43,13 +45,14 @@ SETUP_FAILED: Final = "setup-failed"
 class Negotiator:
     """`agreed`: what the last set-up came to, None when to nothing. `agreement`: the same once the client was told that
     compression begins. Where a new stream follows the set-up at once (the alternative binding) it is `agreed` that
-    counts."""
+    counts. `downloader`: one for all connections; without it nothing is downloaded."""
 
-    def __init__(self, store: Store, bounds: Bounds) -> None:
+    def __init__(self, store: Store, bounds: Bounds, downloader: Downloader | None = None) -> None:
         self.agreed: Agreement | None = None
         self.agreement: Agreement | None = None
         self._store = store
         self._bounds = bounds
+        self._downloader = downloader or Downloader(replace(bounds, downloads=False))
         self._counts: Counter[str] = Counter()
         self._answers: Mapping[str, Callable[[Element], Awaitable[Element | None]]] = {
             exi_setup.SETUP: self._set_up,
@@ -129,9 +132,16 @@ class Negotiator:
     async def _download(self, element: Element) -> Element:
         self._count("schemas", self._bounds.uploads_per_connection)
         url = element.get("url", "")
-        response = Element(exi_setup.DOWNLOAD_RESPONSE, url=url, result="false")
-        SubElement(response, f"{{{exi_setup.EXI}}}error", message="Downloads are off.")
-        return response
+        try:
+            schema = await self._store.add(await self._downloader.fetch(url))
+        except DownloadFailed as error:
+            log.info("%r is not downloaded: %s", url[:200], error)
+            return _not_downloaded(url, error.condition, error.attributes)
+        except SchemaRefused as error:
+            log.info("what is at %r is not stored: %s", url[:200], error)
+            return _not_downloaded(url, "error", {"message": f"Not stored: {error}."})
+        log.info("a schema for %r has been downloaded (%d bytes)", schema.namespace, schema.size)
+        return Element(exi_setup.DOWNLOAD_RESPONSE, url=url, result="true")
 
     # ------------------------------------------------------------------ compress
 
@@ -153,6 +163,12 @@ def _check_namespaces(schemas: Mapping[SchemaFile, Known]) -> None:
     twice = [name for name, count in Counter(each.namespace for each in schemas).items() if count > 1]
     if twice:
         raise SchemaRefused(f"two schemas are for {twice[0]!r}")
+
+
+def _not_downloaded(url: str, condition: str, attributes: Mapping[str, str]) -> Element:
+    response = Element(exi_setup.DOWNLOAD_RESPONSE, url=url, result="false")
+    SubElement(response, f"{{{exi_setup.EXI}}}{condition}", dict(attributes))
+    return response
 
 
 def _failure(condition: str) -> Element:
