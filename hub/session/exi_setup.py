@@ -249,7 +249,7 @@ def read_response(element: Element) -> Response:
     """Raises PeerConfused."""
     agreement = _flag(element, "agreement")
     identifier = _text(element, "configurationId")
-    if not len(element) and not element.keys() - {"agreement", "configurationId", "configurationLocation"}:
+    if not len(element) and not set(element.attrib) - {"agreement", "configurationId", "configurationLocation"}:
         return Response(agreement, configuration_id=identifier)
     schemas, missing = _schemas(element, SCHEMA), _schemas(element, MISSING_SCHEMA)
     return Response(agreement, _settings(element), schemas, missing, identifier)
