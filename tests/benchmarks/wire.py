@@ -42,7 +42,7 @@ IQ, MESSAGE, PRESENCE = (f"{{jabber:client}}{name}" for name in ("iq", "message"
 PUBLISH = f"{{{pubsub.PUBSUB}}}publish"
 FIELDS = "{urn:xmpp:iot:sensordata}fields"
 ACKS = ("{urn:xmpp:sm:3}r", "{urn:xmpp:sm:3}a")
-THING = "greenhouse/air"
+THING = "hub/air"
 THINGS = '[things.air]\ndriver = "simulated"\nkind = "random-walk"\ninterval = "50ms"\nchange = { value = 0 }\n'
 """Twenty readings a second, so that thousands take minutes; each with its own time."""
 
@@ -104,7 +104,9 @@ def holds(element: Element, name: str) -> bool:
 
 
 async def subscribed(owner: Client) -> None:
-    """The node makes its telemetry nodes when it comes online: ask until they are there."""
+    """Become a contact, as telemetry is for contacts. The node makes its telemetry nodes when it comes online: ask
+    until they are there."""
+    owner.send_presence(pto="greenhouse@localhost", ptype="subscribe")
     async with asyncio.timeout(30):
         while True:
             with contextlib.suppress(PeerError):

@@ -40,8 +40,9 @@ class GatewayProcess:
         server = self._server
         command = [
             sys.executable, "-m", "hub", "gateway", "--listen", f"127.0.0.1:{self.port}",
-            "--server", str(server.address), "--domain", server.domain, "--certificate", str(server.folder / "cert.pem"),
-            "--key", str(server.folder / "key.pem"), "--ca-file", str(server.ca_file),
+            "--server", str(server.address), "--domain", server.domain,
+            "--certificate", str(server.folder / "cert.pem"), "--key", str(server.folder / "key.pem"),
+            "--ca-file", str(server.ca_file),
             "--store", str(server.folder / "schemas"), *self._more,
         ]  # fmt: skip
         with self._log_file.open("ab") as log:
