@@ -32,6 +32,7 @@ from hub.things.model import Answer, Command, NodeRef, ReadoutRequest, Tokens
 DISCO_INFO = "http://jabber.org/protocol/disco#info"
 DISCO_ITEMS = "http://jabber.org/protocol/disco#items"
 PRESENCE_S = 5.0
+FIRST_IDS = 8192  # small, as EXI writes 14 bits in two bytes; what makes an answer ours is the full JID it comes from
 RETRY_S = 0.25  # between two questions that only time can answer differently
 
 
@@ -54,7 +55,7 @@ class Peer:
         self._sensor_data: SensorDataCodec = SENSOR_DATA[SENSOR_DATA_XMPP]
         self._control: Control = next(iter(CONTROL.values()))
         self._inbox = _Inbox(client)
-        self._ids = itertools.count(secrets.randbelow(1 << 30))  # not guessable from the last one
+        self._ids = itertools.count(secrets.randbelow(FIRST_IDS))
 
     async def find(self) -> None:
         """Learn the full JID and the dialects of the hub. Raises PeerError when it is not there for us."""

@@ -38,7 +38,7 @@ ACK = f"{{{MANAGEMENT}}}a"
 IQ = "{jabber:client}iq"
 STREAMS = "http://etherx.jabber.org/streams"
 STREAM_ERRORS = "urn:ietf:params:xml:ns:xmpp-streams"
-XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+HEADER = "<stream:stream to='{to}' xmlns:stream='{stream}' xmlns='{default}' version='1.0'>"
 SCRAM = {f"SCRAM-SHA-{size}{plus}" for size in (512, 256, 1) for plus in ("", "-PLUS")}
 
 
@@ -78,6 +78,11 @@ class Client(ClientXMPP):
         self.enable_plaintext = False
         self.enable_direct_tls = account.server is None  # a named port speaks STARTTLS; SRV says which port does not
         self.use_ipv6 = True
+        # An id of a message that nobody answers, and a language that servers then write into every stanza, cost bytes
+        # in each and tell nothing: what we say are numbers, and words in English that carry their own language (RFC
+        # 6120 section 4.7.4 recommends the language, 8.1.3 leaves the ids of messages to us).
+        self.use_message_ids = self.use_presence_ids = False
+        self.stream_header = HEADER.format(to=self.boundjid.domain, default=self.default_ns, stream=STREAMS)
         mechanisms: Any = self.plugin["feature_mechanisms"]
         mechanisms.use_mechs = account.mechanisms()
         mechanisms.config["unencrypted_plain"] = False
@@ -190,7 +195,7 @@ class Client(ClientXMPP):
             self.ids.answered(xml.get("id", ""), xml.get("from", ""), own)
 
     def _stream_start(self) -> Element:
-        attributes = {"to": self.boundjid.domain, "version": "1.0", XML_LANG: self.default_lang or "en"}
+        attributes = {"to": self.boundjid.domain, "version": "1.0"}
         return setup.stream_start(attributes, {"": self.default_ns, "stream": STREAMS})
 
     # ------------------------------------------------------------------ the life of a connection

@@ -35,7 +35,7 @@ ANSWERS = frozenset({setup.SETUP_RESPONSE, setup.COMPRESSED, setup.COMPRESS_FAIL
 LIMITS = exi.Limits(decoded_size=8_000_000, string_length=1_000_000, table_entries=50_000)
 """What a server may send: far more than any stanza a node meets, far less than a small board has."""
 
-PROPOSED = setup.Settings(exi.Options(value_max_length=64, value_partition_capacity=256), session_wide=True)
+PROPOSED = setup.Settings(exi.Options(value_max_length=64, value_partition_capacity=1024), session_wide=True)
 
 
 class ExiPolicy(enum.StrEnum):

@@ -2,15 +2,14 @@
 
 Rules of this file
 * A reading keeps the moment at which it was measured, however late it leaves.
-* It leaves the backlog when the service has confirmed it; what is not confirmed is sent again, with the same item id,
-  so that a repeat replaces and does not double.
+* It leaves the backlog when the service has confirmed it; what is not confirmed is sent again. A service keeps the
+  newest only; whoever hears one twice knows it by its moment.
 * What the bound pushes out is counted and said.
 """
 
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
@@ -28,6 +27,7 @@ IN_FLIGHT = 16  # publications sent before the first has to be confirmed, of as 
 LOOK_AHEAD = 64  # entries of the backlog looked at for them
 RETRY_S = 5.0
 PUBLISH_TIMEOUT_S = 30.0
+CURRENT, TROUBLE = "current", "trouble"  # item ids
 
 Encode = Callable[[Answer], list[Element]]
 
@@ -39,10 +39,10 @@ class Entry:
 
     @property
     def item_id(self) -> str:
-        """The same for the same reading, and in order: its moment in UTC. A trouble has one of its own: it may share
-        the moment with the values that were good."""
-        moment = self.item.timestamp.astimezone(dt.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        return moment if isinstance(self.item, Reading) else f"{moment}-error"
+        """One for all readings, as a node holds the newest only (XEP-0060, "Singleton Nodes"): a repeat replaces it,
+        and what comes again and again costs next to nothing. A trouble has one of its own: it may come with values that
+        are good."""
+        return CURRENT if isinstance(self.item, Reading) else TROUBLE
 
 
 class Transport:

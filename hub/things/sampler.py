@@ -34,6 +34,12 @@ Listener = Callable[[Thing], None]
 T = TypeVar("T")
 
 
+def wall_clock() -> dt.datetime:
+    """Now, in UTC, to the millisecond: no part is read faster, and each digit costs bytes in every reading."""
+    now = dt.datetime.now(dt.UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
 class Station:
     """One thing with its driver, its timing and, for an output, its guard."""
 
@@ -59,7 +65,7 @@ class Sampler:
         self,
         memory: OutputMemory,
         on_reading: Listener,
-        wall: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+        wall: Callable[[], dt.datetime] = wall_clock,
     ) -> None:
         self._memory = memory
         self._listener = on_reading

@@ -54,7 +54,8 @@ def to_text(value: Value) -> str:
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, dt.datetime | dt.time):
-        return value.isoformat().replace("+00:00", "Z")
+        whole = value.microsecond % 1000 == 0 and value.microsecond > 0
+        return value.isoformat(timespec="milliseconds" if whole else "auto").replace("+00:00", "Z")
     if isinstance(value, dt.date):
         return value.isoformat()
     if isinstance(value, dt.timedelta):

@@ -104,7 +104,7 @@ class Device(Plain):
         iq: Any = self.make_iq_set()
         pubsub = Element(f"{{{PUBSUB}}}pubsub")
         publish = SubElement(pubsub, f"{{{PUBSUB}}}publish", node=node)
-        item = SubElement(publish, f"{{{PUBSUB}}}item", id=now.strftime("%Y%m%dT%H%M%S.%fZ"))
+        item = SubElement(publish, f"{{{PUBSUB}}}item", id="current")
         fields = SubElement(item, f"{{{SENSOR_DATA}}}fields", seqnr="0", done="true")
         thing = SubElement(fields, f"{{{SENSOR_DATA}}}node", nodeId=node.rpartition("/")[2])
         stamp = SubElement(thing, f"{{{SENSOR_DATA}}}timestamp", value=now.isoformat().replace("+00:00", "Z"))
