@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from hub.gateway.bounds import Bounds
-from hub.gateway.connection import Shared
 from hub.gateway.domains import Domain, Domains
 from hub.gateway.figures import Figures
 from hub.gateway.limits import Limits
 from hub.gateway.negotiation import Negotiator
 from hub.gateway.server import Gateway
+from hub.gateway.shared import Port, Shared
 from hub.gateway.store import Store
 from tests.e2e.raw import RawClient
 from tests.e2e.world import World
@@ -52,7 +52,7 @@ class Running:
 
     @property
     def port(self) -> int:
-        return self.gateway.addresses[0][1]
+        return self.gateway.addresses[Port.ORDINARY][0][1]
 
     def plain(self, user: str = "owner", resource: str = "raw") -> RawClient:
         """A client that has never heard of EXI."""
@@ -81,7 +81,7 @@ async def gateway_for(
     shared = Shared(
         Domains([domain_of(world, **domain)]), limits or Limits(), Figures(), lambda: Negotiator(store, bounds)
     )
-    gateway = Gateway(shared, [("127.0.0.1", 0)])
+    gateway = Gateway(shared, {Port.ORDINARY: [("127.0.0.1", 0)]})
     await gateway.start()
     try:
         yield Running(gateway, world, store)
