@@ -26,6 +26,7 @@ from hub.gateway.domains import Domain, Domains
 from hub.gateway.figures import Figures
 from hub.gateway.limits import Limits
 from hub.gateway.negotiation import Negotiator
+from hub.gateway.product import built_in, default_grammars
 from hub.gateway.server import Gateway
 from hub.gateway.shared import Port, Shared
 from hub.gateway.store import Store
@@ -87,13 +88,14 @@ def shared_of(settings: config_gateway.Gateway) -> Shared:
     """Raises LinkError for a certificate that is none."""
     limits = taken(Limits, settings)
     bounds = dataclasses.replace(taken(Bounds, settings), limits=limits.exi)
-    store = Store(settings.store or state_folder(), bounds)
+    store = Store(settings.store or state_folder(), bounds, built_in())
     return Shared(
         domains=Domains(domains_of(settings)),
         limits=limits,
         figures=Figures(),
         negotiator=lambda: Negotiator(store, bounds),
         recall=store.recall,
+        default_grammars=default_grammars() if settings.exi_listen else None,
     )
 
 

@@ -10,11 +10,14 @@ import functools
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from xml.etree.ElementTree import Element, fromstring, tostring
 
 from hub import exi
+from hub.gateway.product import default_grammars
 from hub.gateway.xsdfile import located, wrapper
 from hub.session import exi_setup
+from hub.session.exi_binding import BindingStream
 from hub.session.exi_setup import Response, SchemaFile, Settings, Setup, Upload
 from hub.session.exi_stream import ExiStream
 from tests.e2e.raw import STREAM, TIMEOUT_S, TLS, RawClient
@@ -181,6 +184,49 @@ class ExiClient(RawClient):
                 self.ended = True
                 raise ConnectionError("the gateway closed the connection")
             self._decoded = self.stream.feed(data)
+        return self._decoded.pop(0)
+
+
+class BinaryClient(ExiClient):
+    """The same on the binary port: EXI from its first byte, login included. `propose` False: stay with the default."""
+
+    def __init__(self, *arguments: Any, clear: bool = False, propose: bool = True, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.binding = BindingStream(default_grammars())
+        self._clear = clear
+        self._propose = propose
+
+    async def __aenter__(self) -> BinaryClient:
+        async with asyncio.timeout(TIMEOUT_S):
+            await self.connect()
+            if self.configuration_id:
+                self.binding.use(self._grammars or grammars_of(self.files), self.settings, self.configuration_id)
+            await self.open()
+            await self._authenticate()
+            self.binding.restart()
+            await self.open()
+            if self._propose and not self.configuration_id:
+                await self.set_up()
+                self.binding.use(self._grammars or grammars_of(self.files), self.settings)
+                self.binding.restart()
+                await self.open()
+            await self.bind()
+        return self
+
+    async def connect(self) -> None:
+        tls = None if self._clear else self._context
+        host = None if self._clear else self._domain
+        self._reader, self._writer = await asyncio.open_connection(*self._where, ssl=tls, server_hostname=host)
+        self.stream = self.binding  # type: ignore[assignment]  # the same methods
+
+    async def _element(self) -> Element:
+        while not self._decoded:
+            data = await self._reader.read(65536)
+            if not data:
+                raise ConnectionError("the gateway closed the connection")
+            self._decoded = self.binding.feed(data)
+            if self.binding.wanted:
+                self._decoded += self.binding.confirm()
         return self._decoded.pop(0)
 
 

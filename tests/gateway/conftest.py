@@ -15,13 +15,14 @@ from hub.gateway.domains import Domain, Domains
 from hub.gateway.figures import Figures
 from hub.gateway.limits import Limits
 from hub.gateway.negotiation import Negotiator
+from hub.gateway.product import built_in, default_grammars
 from hub.gateway.server import Gateway
 from hub.gateway.shared import Port, Shared
 from hub.gateway.store import Store
 from tests.e2e.raw import RawClient
 from tests.e2e.world import World
 
-from .client import ExiClient
+from .client import BinaryClient, ExiClient
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +46,7 @@ class Running:
     gateway: Gateway
     world: World
     store: Store
+    folder: Path
 
     @property
     def figures(self) -> Figures:
@@ -52,12 +54,22 @@ class Running:
 
     @property
     def port(self) -> int:
-        return self.gateway.addresses[Port.ORDINARY][0][1]
+        return self.port_of(Port.ORDINARY)
+
+    def port_of(self, port: Port) -> int:
+        return self.gateway.addresses[port][0][1]
 
     def plain(self, user: str = "owner", resource: str = "raw") -> RawClient:
         """A client that has never heard of EXI."""
         world = self.world
         return RawClient("127.0.0.1", self.port, world.ca_file, f"{user}@localhost", world.passwords[user], resource)
+
+    def binary(self, user: str = "owner", clear: bool = False, **more: Any) -> BinaryClient:
+        world = self.world
+        port = self.port_of(Port.BINARY_IN_THE_CLEAR if clear else Port.BINARY)
+        return BinaryClient(
+            "127.0.0.1", port, world.ca_file, f"{user}@localhost", world.passwords[user], clear=clear, **more
+        )
 
     def client(self, user: str = "owner", **more: Any) -> ExiClient:
         world = self.world
@@ -77,14 +89,15 @@ async def gateway_for(
     world: World, folder: Path, limits: Limits | None = None, bounds: Bounds | None = None, **domain: Any
 ) -> AsyncIterator[Running]:
     bounds = bounds or Bounds()
-    store = Store(folder / "store", bounds)
+    store = Store(folder / "store", bounds, built_in())
     shared = Shared(
-        Domains([domain_of(world, **domain)]), limits or Limits(), Figures(), lambda: Negotiator(store, bounds)
-    )
-    gateway = Gateway(shared, {Port.ORDINARY: [("127.0.0.1", 0)]})
+        Domains([domain_of(world, **domain)]), limits or Limits(), Figures(), lambda: Negotiator(store, bounds),
+        default_grammars=default_grammars(), recall=store.recall,
+    )  # fmt: skip
+    gateway = Gateway(shared, {port: [("127.0.0.1", 0)] for port in Port})
     await gateway.start()
     try:
-        yield Running(gateway, world, store)
+        yield Running(gateway, world, store, folder)
     finally:
         await gateway.drain()
         await store.close()
