@@ -22,12 +22,13 @@ from hub.cli.log import start_log
 from hub.config import load_gateway
 from hub.errors import ConfigError, HubError
 from hub.gateway.bounds import Bounds
-from hub.gateway.connection import Shared
 from hub.gateway.domains import Domain, Domains
 from hub.gateway.figures import Figures
 from hub.gateway.limits import Limits
 from hub.gateway.negotiation import Negotiator
+from hub.gateway.product import built_in, default_grammars
 from hub.gateway.server import Gateway
+from hub.gateway.shared import Port, Shared
 from hub.gateway.store import Store
 
 log = logging.getLogger("hub.gateway")
@@ -83,15 +84,18 @@ def _plain(value: Any) -> Any:
 # ---------------------------------------------------------------- from the file to the gateway
 
 
-def shared_of(settings: config_gateway.Gateway, store: Store | None = None) -> Shared:
+def shared_of(settings: config_gateway.Gateway) -> Shared:
     """Raises LinkError for a certificate that is none."""
-    bounds = taken(Bounds, settings)
-    store = store or Store(settings.store or state_folder(), bounds)
+    limits = taken(Limits, settings)
+    bounds = dataclasses.replace(taken(Bounds, settings), limits=limits.exi)
+    store = Store(settings.store or state_folder(), bounds, built_in())
     return Shared(
         domains=Domains(domains_of(settings)),
-        limits=taken(Limits, settings),
+        limits=limits,
         figures=Figures(),
         negotiator=lambda: Negotiator(store, bounds),
+        recall=store.recall,
+        default_grammars=default_grammars() if settings.exi_listen else None,
     )
 
 
@@ -101,6 +105,11 @@ def domains_of(settings: config_gateway.Gateway) -> list[Domain]:
                ca_file=domain.ca_file, direct_tls=domain.direct_tls)
         for name, domain in settings.domains.items()
     ]  # fmt: skip
+
+
+def ports_of(settings: config_gateway.Gateway) -> dict[Port, list[tuple[str, int]]]:
+    binary = Port.BINARY if settings.exi_tls else Port.BINARY_IN_THE_CLEAR
+    return {Port.ORDINARY: list(map(address, settings.listen)), binary: list(map(address, settings.exi_listen))}
 
 
 def taken(kind: type[T], settings: config_gateway.Gateway) -> T:
@@ -128,10 +137,11 @@ def state_folder() -> Path:
 
 async def _serve(settings: config_gateway.Gateway, config: Path | None, given: Mapping[str, Any]) -> None:
     shared = shared_of(settings)
-    running = Gateway(shared, [address(each) for each in settings.listen])
+    running = Gateway(shared, ports_of(settings))
     await running.start()
-    for host, port in running.addresses:
-        log.info("listening on %s port %d", host, port)
+    for port, addresses in running.addresses.items():
+        for host, number in addresses:
+            log.info("listening on %s port %d: %s", host, number, port.value)
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):

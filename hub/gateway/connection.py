@@ -8,7 +8,8 @@ Rules of this file
 * A client that is lost, or erred, leaves the server without a closing tag, so that XEP-0198 can resume. A server that
   is lost ends its client's stream with `remote-connection-failed`.
 * Set-up and compression are offered after login and belong to it: before, nothing of it costs us work.
-* Once EXI is spoken on the ordinary port, it stays as agreed: another `<compress/>` is refused as set-up-failed.
+* Once EXI is spoken on the ordinary port, it stays as agreed: another `<compress/>` is refused as setup-failed. On the
+  binary port every agreement opens the stream anew, with us and not with the server (`hub.session.exi_binding`).
 """
 
 from __future__ import annotations
@@ -17,19 +18,16 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Final
 from xml.etree.ElementTree import Element, SubElement
 
-from hub import exi
 from hub.errors import PeerConfused
-from hub.gateway.domains import Domains, Served
+from hub.gateway.domains import Served
 from hub.gateway.features import passed_on
-from hub.gateway.figures import Figures
 from hub.gateway.life import TALKING, TIME_LIMITS, TRANSITIONS, Event, State
-from hub.gateway.limits import Limits
-from hub.gateway.sides import ExiSide, Side, Unsayable, XmlSide
+from hub.gateway.limits import exi_limits
+from hub.gateway.shared import Agreed, Negotiates, Port, Shared
+from hub.gateway.sides import BindingSide, ExiSide, Side, Unsayable, XmlSide
 from hub.gateway.upstream import reach
 from hub.gateway.wire import Lost, Wire
 from hub.gateway.xmlreader import Bounds
@@ -59,37 +57,11 @@ NEGOTIATION = frozenset({
 })  # fmt: skip
 
 
-class Agreed(Protocol):
-    @property
-    def settings(self) -> exi_setup.Settings: ...
-    @property
-    def grammars(self) -> exi.Grammars: ...
-
-
-class Negotiates(Protocol):
-    """The set-up of one connection."""
-
-    @property
-    def agreement(self) -> Agreed | None: ...
-    async def answer(self, element: Element) -> Element | None: ...
-
-
-@dataclass
-class Shared:
-    """What all connections have in common. `exi_port`: of the alternative binding, where that is served."""
-
-    domains: Domains
-    limits: Limits
-    figures: Figures
-    negotiator: Callable[[], Negotiates]
-    exi_port: int | None = None
-
-
 class Connection:
-    def __init__(self, shared: Shared, client: Wire) -> None:
-        self.state = State.OPENING
+    def __init__(self, shared: Shared, client: Wire, port: Port = Port.ORDINARY) -> None:
+        self.state = _FIRST[port]
         self.client = client
-        self.kind = "xml"
+        self.kind = "xml" if port is Port.ORDINARY else "exi"
         self._shared = shared
         self._limits = shared.limits
         self._figures = shared.figures
@@ -97,9 +69,15 @@ class Connection:
         self._logged_in = False
         self._server: Wire | None = None
         self._server_task: asyncio.Task[None] | None = None
-        before_login = Bounds(size=shared.limits.stanza_size_before_login)
-        self._side: Side = XmlSide(before_login)
-        self._server_side = XmlSide(Bounds(size=shared.limits.server_stanza_size))
+        self._agreed: Agreed | None = None
+        before_login = shared.limits.stanza_size_before_login
+        self._side: Side
+        if port is Port.ORDINARY:
+            self._side = XmlSide(Bounds(size=before_login))
+        else:
+            assert shared.default_grammars is not None
+            self._side = BindingSide(shared.default_grammars, exi_limits(before_login))
+        self._server_side = XmlSide(Bounds(size=shared.limits.server_stanza_size), whole=port is not Port.ORDINARY)
         self._header_due = True  # we owe the client the opening of a stream
         self._header: Opened | None = None  # the server's last
         self._features: Element | None = None  # the server's last, as the client may know them
@@ -113,6 +91,9 @@ class Connection:
         self._figures.opened += 1
         self._watch()
         try:
+            if self.state is State.HANDSHAKE:
+                await self.client.start_tls(self._shared.domains.first.accepting)
+                self._go(Event.SECURED)
             await self._from_client()
         except Lost as lost:
             log.debug("%s: %s", self.client.peer, lost)
@@ -163,6 +144,8 @@ class Connection:
             self._figures.from_clients[self.kind] += len(data)
             side = self._side
             items = side.feed(data)
+            if isinstance(side, BindingSide) and side.wanted:
+                items += await self._recall(side)
             for item in items:
                 if side is not self._side and not isinstance(item, Space):
                     raise StreamFault("policy-violation", "nothing may come before the answer to <compress/>")
@@ -272,6 +255,20 @@ class Connection:
 
     # ------------------------------------------------------------------ the set-up of EXI
 
+    async def _recall(self, side: BindingSide) -> list[Item]:
+        """A stream that begins with an earlier agreement (XEP-0322, "Shortcut Setup for Alternative Transport
+        Binding"). A client whose agreement is forgotten gets a streamEnd in the default encoding."""
+        found = await self._shared.recall(side.wanted) if self._shared.recall is not None else None
+        if self._over:
+            return []
+        if found is None:
+            self._header_due = False
+            self._say(Closed())
+            self._finish()
+            return []
+        self._agreed = found
+        return side.use(found.grammars, found.settings)
+
     async def _negotiate(self, element: Element) -> None:
         compress = element.tag == exi_setup.COMPRESS_REQUEST
         if not self._logged_in or (compress and self.kind == "exi"):
@@ -291,19 +288,25 @@ class Connection:
         if answer is not None and self.state in TALKING:
             self._say(Stanza(answer))
             if answer.tag == exi_setup.COMPRESSED:
-                self._switch()
+                self._switch(self._negotiator.agreement)
+            elif isinstance(self._side, BindingSide) and answer.get("agreement") == "true":
+                self._switch(self._negotiator.agreed)
 
-    def _switch(self) -> None:
-        """`<compressed/>` was the last that is XML."""
-        assert self._negotiator is not None and self._negotiator.agreement is not None
+    def _switch(self, agreed: Agreed | None) -> None:
+        """What was said last was in the old language."""
+        assert agreed is not None
         if self._side.pending:
             raise StreamFault("policy-violation", "nothing may come before the answer to <compress/>")
-        agreement = self._negotiator.agreement
         self._go(Event.COMPRESSED)
+        self._agreed = agreed
         self._switched = asyncio.Event()
-        self._side = ExiSide(agreement.grammars, agreement.settings)
-        self._server_side.reader.whole = True
         self._header_due = True
+        if isinstance(self._side, BindingSide):
+            self._side.use(agreed.grammars, agreed.settings)
+            self._side.restart()
+            return
+        self._side = ExiSide(agreed.grammars, agreed.settings)
+        self._server_side.reader.whole = True
         if self._features is not None:
             passed_on(self._features, ())
         self._become("exi")
@@ -383,6 +386,8 @@ class Connection:
         self._go(Event.LOGIN)
         if isinstance(self._side, XmlSide):
             self._side.reader.bounds = Bounds(size=self._limits.stanza_size)
+        elif isinstance(self._side, BindingSide):
+            self._side.allow(self._limits.exi)
         if restart:
             self._server_side.restart()
             self._side.restart()
@@ -447,6 +452,13 @@ class Connection:
         else:
             condition = "policy-violation" if self.state is State.LOGIN else "connection-timeout"
             self.fail(StreamFault(condition, f"{self.state.value} took too long"))
+
+
+_FIRST: Final = {
+    Port.ORDINARY: State.OPENING,
+    Port.BINARY: State.HANDSHAKE,
+    Port.BINARY_IN_THE_CLEAR: State.ARRIVING,
+}
 
 
 def _failure(condition: str) -> Element:

@@ -147,14 +147,23 @@ async def _everything(reader: asyncio.StreamReader, most: int) -> bytes:
     head = -1
     while len(raw) < whole and (chunk := await reader.read(16 * 1024)):
         raw += chunk
-        if len(raw) > most:
-            raise DownloadFailed("error", message="The file is too large.")
-        if head < 0 and (head := raw.find(b"\r\n\r\n")) >= 0:
-            length = _parse(raw[: head + 4]).length
-            whole = most + 1 if length is None else head + 4 + length
+        if head < 0 and (head := _head(raw)) >= 0:
+            length = _parse(raw[:head]).length
+            whole = most + 1 if length is None else head + length
         if head < 0 and len(raw) > MAX_HEADERS:
             raise DownloadFailed("error", message="The answer is no HTTP.")
+        if len(raw) > most:
+            raise DownloadFailed("error", message="The file is too large.")
     return bytes(raw)
+
+
+def _head(raw: bytearray) -> int:
+    """Where the headers end, -1 while they do not. Informational answers (RFC 9110, 15.2) are dropped from `raw`."""
+    while (end := raw.find(b"\r\n\r\n")) >= 0:
+        if not raw.startswith((b"HTTP/1.1 1", b"HTTP/1.0 1")):
+            return end + 4
+        del raw[: end + 4]
+    return -1
 
 
 class _Received:

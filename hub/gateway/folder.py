@@ -14,9 +14,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -33,9 +34,12 @@ class Full(Exception):
 
 
 class Folder:
-    """`kinds`: names of the sub-folders. Paths are `kind/name`. `size`: bytes. Blocking: for a thread."""
+    """`kinds`: sub-folders, and what the names of their files look like. Paths are `kind/name`. `size`: bytes.
+    Blocking: for a thread. Raises OSError."""
 
-    def __init__(self, path: Path, kinds: Collection[str], size: int, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, path: Path, kinds: Mapping[str, re.Pattern[str]], size: int, now: Callable[[], float] = time.time
+    ) -> None:
         self.path = path
         self.scratch = path / SCRATCH
         self._kinds = (*kinds, ASIDE)
@@ -46,9 +50,10 @@ class Folder:
         for kind in (*self._kinds, SCRATCH):
             (path / kind).mkdir(mode=0o700, exist_ok=True)
         self._sweep()
-
-    def names(self, kind: str) -> list[str]:
-        return sorted(each.name for each in (self.path / kind).iterdir())
+        for kind, pattern in kinds.items():
+            for each in sorted((path / kind).iterdir()):
+                if each.is_symlink() or not each.is_file() or not pattern.fullmatch(each.name):
+                    self.set_aside(f"{kind}/{each.name}", "no file of ours has such a name")
 
     def read(self, name: str, most: int) -> bytes | None:
         """None when it is not there, or has more than `most` bytes. Counts as use."""
@@ -130,7 +135,7 @@ class Folder:
             with os.scandir(self.path / kind) as entries:
                 for entry in entries:
                     with contextlib.suppress(FileNotFoundError):
-                        if not entry.is_dir(follow_symlinks=False):
+                        if entry.is_file(follow_symlinks=False):
                             status = entry.stat(follow_symlinks=False)
                             yield status.st_mtime, max(status.st_size, SMALLEST), f"{kind}/{entry.name}"
 

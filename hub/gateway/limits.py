@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hub import exi
+
+MOST_NAMES = 10_000  # and values, in the tables of one direction of one stream
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
@@ -21,3 +25,13 @@ class Limits:
     login_timeout: float = 60.0
     stall_timeout: float = 60.0  # for which a peer may take nothing that we have for it
     drain_timeout: float = 10.0  # in which clients are told that we stop
+
+    @property
+    def exi(self) -> exi.Limits:
+        """What a client may send in EXI."""
+        return exi_limits(self.stanza_size)
+
+
+def exi_limits(size: int) -> exi.Limits:
+    """`size`: bytes that a stanza may have as XML; nothing has more characters than that once it is decoded, or so."""
+    return exi.Limits(depth=100, attributes=100, string_length=size, decoded_size=4 * size, table_entries=MOST_NAMES)

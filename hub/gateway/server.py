@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import resource
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hub.errors import LinkError
-from hub.gateway.connection import Connection, Shared
+from hub.gateway.connection import Connection
+from hub.gateway.shared import Port, Shared
 from hub.gateway.wire import Wire
 from hub.gateway.xmpp import StreamFault
 
@@ -28,12 +30,12 @@ OTHER_FILES = 64
 
 
 class Gateway:
-    """`listen`: addresses of the ordinary port."""
+    """`listen`: addresses of each kind of port."""
 
-    def __init__(self, shared: Shared, listen: Sequence[Address]) -> None:
+    def __init__(self, shared: Shared, listen: Mapping[Port, Sequence[Address]]) -> None:
         self.shared = shared
-        self.addresses: list[Address] = []
-        """Those that are listened on; the port is told where 0 was asked for."""
+        self.addresses: dict[Port, list[Address]] = {port: [] for port in Port}
+        """Those that are listened on; the number is told where 0 was asked for."""
         self._listen = listen
         self._servers: list[asyncio.Server] = []
         self._connections: dict[asyncio.Task[None], Connection] = {}
@@ -43,14 +45,18 @@ class Gateway:
         """Raises LinkError where an address cannot be listened on."""
         self._make_room()
         loop = asyncio.get_running_loop()
-        for host, port in self._listen:
-            try:
-                server = await loop.create_server(lambda: Wire(self._arrived), host, port, backlog=1024)
-            except OSError as error:
-                await self.drain()
-                raise LinkError(f"{host}:{port} cannot be listened on: {error.strerror or error}") from None
-            self._servers.append(server)
-            self.addresses += [sock.getsockname()[:2] for sock in server.sockets]
+        for port, addresses in self._listen.items():
+            arrived = functools.partial(self._arrived, port)
+            for host, number in addresses:
+                try:
+                    server = await loop.create_server(functools.partial(Wire, arrived), host, number, backlog=1024)
+                except OSError as error:
+                    await self.drain()
+                    raise LinkError(f"{host}:{number} cannot be listened on: {error.strerror or error}") from None
+                self._servers.append(server)
+                self.addresses[port] += [sock.getsockname()[:2] for sock in server.sockets]
+        if self.addresses[Port.BINARY] and self.shared.exi_port is None:
+            self.shared.exi_port = self.addresses[Port.BINARY][0][1]
 
     async def drain(self) -> None:
         """Everybody is told and gone when this returns."""
@@ -75,15 +81,15 @@ class Gateway:
 
     # ------------------------------------------------------------------ inside
 
-    def _arrived(self, wire: Wire) -> None:
+    def _arrived(self, port: Port, wire: Wire) -> None:
         address, limits, figures = wire.peer, self.shared.limits, self.shared.figures
         full = len(self._connections) >= limits.connections
         if full or self._by_address[address] >= limits.connections_per_address:
             figures.refused["connections" if full else "address"] += 1
             log.warning("%s: refused, %s", address, "the gateway is full" if full else "it has its share already")
-            Connection(self.shared, wire).fail(StreamFault("resource-constraint", "too many connections"))
+            Connection(self.shared, wire, port).fail(StreamFault("resource-constraint", "too many connections"))
             return
-        connection = Connection(self.shared, wire)
+        connection = Connection(self.shared, wire, port)
         task = asyncio.create_task(connection.run())
         self._connections[task] = connection
         self._by_address[address] += 1

@@ -21,6 +21,7 @@ from hub.gateway.xmlreader import Bounds, XmlReader
 from hub.gateway.xmlwriter import IN_STREAM, write_element, write_header
 from hub.gateway.xmpp import CLIENT, FEATURES, LANG, Closed, Item, Opened, Space, Stanza, StreamFault
 from hub.session import exi_setup
+from hub.session.exi_binding import BindingStream
 from hub.session.exi_stream import ExiStream
 
 HEADER_ATTRIBUTES: Final = ("from", "to", "id", "version", LANG)  # those that streamStart has a place for
@@ -125,6 +126,61 @@ class ExiSide:
         return say(item, self.stream, self._grammars, self._settings)
 
 
+class BindingSide:
+    """The binary port: as ExiSide, but that streams open with a header, and anew."""
+
+    def __init__(self, grammars: exi.Grammars, limits: exi.Limits) -> None:
+        self.piece = EXI_PIECE
+        self.stream = BindingStream(grammars, limits)
+        self._fault: StreamFault | None = None
+        self._has_default = True
+
+    @property
+    def fault(self) -> StreamFault | None:
+        return self._fault
+
+    @property
+    def pending(self) -> bool:
+        return False
+
+    @property
+    def wanted(self) -> str:
+        """The configuration that the client's header names, until `use` or an end."""
+        return self.stream.wanted
+
+    def feed(self, data: bytes) -> list[Item]:
+        try:
+            return [item_of(element) for element in self.stream.feed(data)]
+        except PeerConfused as error:
+            self._fault = fault_of(error)
+            return []
+
+    def restart(self) -> None:
+        self.stream.restart()
+
+    def use(self, grammars: exi.Grammars, settings: exi_setup.Settings) -> list[Item]:
+        """From the next opening on; where a configuration is wanted, that is now, and these items were waiting."""
+        self._has_default = False
+        if not self.stream.wanted:
+            self.stream.use(grammars, settings)
+            return []
+        try:
+            return [item_of(element) for element in self.stream.configure(grammars, settings)]
+        except PeerConfused as error:
+            self._fault = fault_of(error)
+            return []
+
+    def allow(self, limits: exi.Limits) -> None:
+        """Other limits from the next opening on, where the default options are still used."""
+        if self._has_default:
+            settings = self.stream.settings
+            options = settings.options.with_(limits=limits)
+            self.stream.use(self.stream.grammars, exi_setup.Settings(options, settings.session_wide))
+
+    def say(self, item: Item) -> bytes:
+        return say(item, self.stream, self.stream.grammars, self.stream.settings)
+
+
 def item_of(element: Element) -> Item:
     if element.tag == exi_setup.STREAM_START:
         return Opened(dict(element.attrib))
@@ -139,7 +195,9 @@ def fault_of(error: PeerConfused) -> StreamFault:
     return StreamFault("policy-violation" if limit else "not-well-formed", str(error))
 
 
-def say(item: Item, stream: ExiStream, grammars: exi.Grammars, settings: exi_setup.Settings) -> bytes:
+def say(
+    item: Item, stream: ExiStream | BindingStream, grammars: exi.Grammars, settings: exi_setup.Settings
+) -> bytes:
     """An item as a body. Raises Unsayable."""
     if isinstance(item, Space):
         return b""

@@ -44,7 +44,12 @@ SCHEMAS: Final = "schemas"
 GRAMMARS: Final = "grammars"
 CONFIGURATIONS: Final = "configurations"
 MAX_REFUSED: Final = 1_000  # sets
-_IDENTIFIER: Final = re.compile(rf"[0-9a-f]{{{records.DIGITS}}}")
+IDENTIFIER: Final = re.compile(rf"[0-9a-f]{{{records.DIGITS}}}")
+KINDS: Final = {
+    SCHEMAS: re.compile(r"[0-9a-f]{64}\.xsd"),
+    GRAMMARS: re.compile(r"[0-9a-f]{64}-[0-9a-f]{16}\.exig"),
+    CONFIGURATIONS: re.compile(rf"{IDENTIFIER.pattern}\.json"),
+}
 
 
 class Compiled:
@@ -90,7 +95,7 @@ class Store:
 
     def __init__(self, folder: Path, bounds: Bounds, built_in: BuiltIn | None = None) -> None:
         self.bounds = bounds
-        self._folder = Folder(folder, (SCHEMAS, GRAMMARS, CONFIGURATIONS), bounds.store_size)
+        self._folder = Folder(folder, KINDS, bounds.store_size)
         self._built_in = built_in or BuiltIn()
         self._index = {schema: _known(data) for schema, data in self._built_in.files.items()}
         self._shipped = {
@@ -206,7 +211,7 @@ class Store:
         return self._live.setdefault(identifier, made)
 
     def _recorded(self, identifier: str) -> Configuration | None:
-        if not _IDENTIFIER.fullmatch(identifier):
+        if not IDENTIFIER.fullmatch(identifier):
             return None
         path = _configuration_path(identifier)
         data = self._folder.read(path, records.MAX_RECORD)

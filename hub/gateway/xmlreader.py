@@ -62,10 +62,11 @@ class XmlReader:
         self._depth = 0
         self._builder: TreeBuilder | None = None
         self._first: Element | None = None
-        self._childless = -1  # where the open first-level element begins, while it has no child
+        self._childless = -1  # where the open first-level element begins in the stream, while it has no child
         self._empty = False  # the stream's tag closes it too
         self._scopes: dict[str, list[str]] = {}
         parser = self._parser = expat.ParserCreate("UTF-8", "}")
+        parser.buffer_size = 1024  # bytes of text that come at once; kept for as long as the stream
         parser.buffer_text = True
         if hasattr(parser, "SetReparseDeferralEnabled"):
             parser.SetReparseDeferralEnabled(False)
@@ -150,7 +151,7 @@ class XmlReader:
         """Where the element ends that is being closed. An empty one has no closing tag, and for it expat may stand
         behind its only tag already."""
         if self._childless >= 0:
-            end = self._tag_end(self._childless)
+            end = self._tag_end(self._childless - self._base)
             if self._buffer[end - 2] == _SLASH:
                 return end
         return self._tag_end(self._parser.CurrentByteIndex - self._base)
@@ -177,7 +178,7 @@ class XmlReader:
             attributes[XSI_TYPE] = self._type_name(attributes[XSI_TYPE])
         self._childless = -1
         if self._depth == 2:
-            self._childless = self._parser.CurrentByteIndex - self._base
+            self._childless = self._parser.CurrentByteIndex
             if not self.whole and name.startswith(_PLAIN):
                 self._first = Element(tag, attributes)
                 self._parser.CharacterDataHandler = None
