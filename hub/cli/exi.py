@@ -1,4 +1,4 @@
-"""`hub exi encode`, `decode`, `compile` and `info`: the codec from the command line, on files or standard input.
+"""`hub exi encode`, `decode`, `compile`, `info` and `explain`: the codec from the command line, on files or pipes.
 
 With a header that carries options (`--header-options`), decoding needs none of the options given again.
 """
@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from hub import exi
+from hub.cli import explain as explaining
 from hub.errors import HubError
 from hub.exi.options import ALIGNMENTS, PRESERVABLE
 
@@ -105,3 +106,29 @@ def info(file: Path | None) -> None:
     click.echo(f"{file}: {file.stat().st_size} bytes, {len(grammars.elements)} global elements in these namespaces:")
     for space in spaces:
         click.echo(f"  {space if isinstance(space, str) else getattr(space, 'uri', space)}")
+
+
+@group.command()
+@click.argument("files", nargs=-1, type=click.File("rb"))
+@click.option("--exi", "bodies", is_flag=True, help="The files hold bare EXI bodies instead of XML.")
+@click.option("--grammars", type=click.Path(path_type=Path), help="A grammar file.  [default: the hub's own schemas]")
+@click.option("--strict", is_flag=True, help="Only what the schema allows.")
+@click.option("--value-max-length", type=int, help="Longest string that enters the tables.")
+@click.option("--value-partition-capacity", type=int, help="Most strings in the tables.")
+@click.option("--repeat", type=click.IntRange(1, 10_000), default=1, show_default=True, help="Send them all so often.")
+@click.option("--each", is_flag=True, help="Draw every stanza, not only the last.")
+@click.option("--apart", is_flag=True, help="Each stanza with empty tables, as without session-wide buffers.")
+def explain(files: tuple[Any, ...], bodies: bool, grammars: Path | None, repeat: int, each: bool, apart: bool,
+            **settings: Any) -> None:  # fmt: skip
+    """Show what each part of a stanza costs in EXI, in bits.
+
+    FILES (or standard input) hold stanzas, one after the other, as a session sends them: those before the last warm
+    up the tables.
+    """
+    try:
+        known = exi.Grammars.read(grammars) if grammars else None
+        data = [file.read() for file in files] or [sys.stdin.buffer.read()]
+        found = explaining.explained(data * repeat, bodies, known, exi.Options(**settings), not apart)
+    except (exi.EXIError, OSError) as error:
+        raise ExiFailed(str(error)) from None
+    explaining.show(found, each)
