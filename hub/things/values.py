@@ -54,8 +54,7 @@ def to_text(value: Value) -> str:
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, dt.datetime | dt.time):
-        whole = value.microsecond % 1000 == 0 and value.microsecond > 0
-        return value.isoformat(timespec="milliseconds" if whole else "auto").replace("+00:00", "Z")
+        return _TRAILING_ZEROS.sub(r"\1", value.isoformat()).replace("+00:00", "Z")
     if isinstance(value, dt.date):
         return value.isoformat()
     if isinstance(value, dt.timedelta):
@@ -84,6 +83,9 @@ def parse_datetime(text: str) -> dt.datetime:
     assert isinstance(value, dt.datetime)
     return value
 
+
+_TRAILING_ZEROS = re.compile(r"(\.\d*[1-9])0+(?!\d)")
+"""Of the fraction of a second, which is left out where it is nothing. EXI does not carry them, XML need not."""
 
 _BOOLEANS: Mapping[str, bool] = {"true": True, "1": True, "false": False, "0": False}
 

@@ -41,7 +41,7 @@ VALUES = {
     "boolean": ("boolean", "true", "true"),
     "color": ("color", "00ff80", "00ff80"),
     "date": ("date", "2027-02-03", "2027-02-03"),
-    "dateTime": ("dateTime", "2027-02-03T04:05:06.5+01:00", "2027-02-03T04:05:06.500+01:00"),
+    "dateTime": ("dateTime", "2027-02-03T04:05:06.5+01:00", "2027-02-03T04:05:06.5+01:00"),
     "double": ("double", "-12.50", "-12.50"),
     "duration": ("duration", "PT1H0.5S", "PT1H0.5S"),
     "enum": ("string", "on", "on"),

@@ -55,7 +55,7 @@ GOOD: list[tuple[ValueType, str, Value, str]] = [
     (ValueType.DATE, "2026-02-28", dt.date(2026, 2, 28), "2026-02-28"),
     (ValueType.DATE, "2026-02-28+01:00", dt.date(2026, 2, 28), "2026-02-28"),
     (ValueType.TIME, "08:00:00", dt.time(8), "08:00:00"),
-    (ValueType.TIME, "08:00:00.25Z", dt.time(8, 0, 0, 250000, UTC), "08:00:00.250Z"),
+    (ValueType.TIME, "08:00:00.25Z", dt.time(8, 0, 0, 250000, UTC), "08:00:00.25Z"),
     (ValueType.DATETIME, "2026-11-21T08:00:00Z", dt.datetime(2026, 11, 21, 8, tzinfo=UTC), "2026-11-21T08:00:00Z"),
     (ValueType.DATETIME, "2026-11-21T08:00:00.1234567Z",
      dt.datetime(2026, 11, 21, 8, 0, 0, 123456, UTC), "2026-11-21T08:00:00.123456Z"),
