@@ -21,7 +21,7 @@ import hashlib
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,10 +30,11 @@ from weakref import WeakValueDictionary
 
 from hub import exi
 from hub.exi.grammarfile import loads
-from hub.gateway import records, xsdfile
+from hub.gateway import product, records, xsdfile
 from hub.gateway.bounds import Bounds
 from hub.gateway.compilation import NotCompiled, codec_version, compiled
 from hub.gateway.folder import Folder, Full
+from hub.gateway.product import BuiltIn
 from hub.gateway.records import Configuration
 from hub.gateway.xsdfile import SchemaRefused
 from hub.session.exi_setup import SchemaFile, Settings
@@ -75,14 +76,6 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class BuiltIn:
-    """What the product brings: files, and how to load the grammars of whole sets of them."""
-
-    files: Mapping[SchemaFile, bytes] = field(default_factory=dict)
-    sets: Mapping[frozenset[SchemaFile], Callable[[], exi.Grammars]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Known:
     """A schema that is here: the SHA-256 of its file, and the namespaces that it imports."""
 
@@ -91,12 +84,13 @@ class Known:
 
 
 class Store:
-    """`folder` is made when it is not there; nobody but its owner may read it. Raises OSError."""
+    """`folder` is made when it is not there; nobody but its owner may read it. `built_in`: what is known though
+    nobody brought it; the product's schemas when None. Raises OSError."""
 
     def __init__(self, folder: Path, bounds: Bounds, built_in: BuiltIn | None = None) -> None:
         self.bounds = bounds
         self._folder = Folder(folder, KINDS, bounds.store_size)
-        self._built_in = built_in or BuiltIn()
+        self._built_in = product.built_in() if built_in is None else built_in
         self._index = {schema: _known(data) for schema, data in self._built_in.files.items()}
         self._shipped = {
             self._set_id({each: self._index[each] for each in files}): load

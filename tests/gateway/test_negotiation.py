@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from xml.etree.ElementTree import Element, fromstring
 
 import pytest
@@ -44,13 +42,6 @@ class Client:
         answer = await self.negotiator.answer(request)
         assert answer is not None
         return answer
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    made = Store(tmp_path / "store", Bounds())
-    yield made
-    await made.close()
 
 
 @pytest.fixture
@@ -334,3 +325,33 @@ async def test_what_a_peer_calls_things_never_breaks_a_line_of_the_log(
     assert not (await client.ask(Setup(schemas=(file,)))).agreement
     assert len(caplog.messages) == 5
     assert [message for message in caplog.messages if not message.isprintable()] == []
+
+
+# ---------------------------------------------------------------------------------------------- the alternative binding
+
+
+async def test_what_a_set_up_does_not_mention_has_the_default_of_the_alternative_binding(store: Store) -> None:
+    negotiator = Negotiator(store, store.bounds, alternative=True)
+    answer = await negotiator.answer(Element(exi_setup.SETUP))
+    assert answer is not None and negotiator.agreed is not None
+    identifier = negotiator.agreed.configuration_id
+    assert answer.attrib == {
+        "version": "1", "strict": "true", "valueMaxLength": "64", "valuePartitionCapacity": "64", "agreement": "true",
+        "configurationId": identifier,
+    }  # fmt: skip
+    options = negotiator.agreed.settings.options
+    assert (options.strict, options.value_max_length, options.value_partition_capacity) == (True, 64, 64)
+    assert (options.local_value_partitions, options.has_profile, options.max_builtin_productions) == (False, True, 0)
+    quick = await negotiator.answer(Element(exi_setup.SETUP, configurationId=identifier))
+    assert quick is not None and quick.get("agreement") == "true"
+    assert negotiator.agreed.settings.options == options
+
+
+async def test_what_it_mentions_stands(store: Store) -> None:
+    negotiator = Negotiator(store, store.bounds, alternative=True)
+    asked = {"strict": "false", "valueMaxLength": "7", "sessionWideBuffers": "true"}
+    answer = await negotiator.answer(Element(exi_setup.SETUP, asked))
+    assert answer is not None and negotiator.agreed is not None
+    assert answer.attrib.items() >= asked.items()
+    settings = negotiator.agreed.settings
+    assert (settings.session_wide, settings.options.strict, settings.options.value_max_length) == (True, False, 7)

@@ -24,8 +24,9 @@ from hub.gateway import store as store_module
 from hub.gateway.bounds import Bounds
 from hub.gateway.compilation import NotCompiled, compiled
 from hub.gateway.folder import SMALLEST
+from hub.gateway.product import BuiltIn
 from hub.gateway.records import Configuration
-from hub.gateway.store import Agreement, BuiltIn, Store
+from hub.gateway.store import Agreement, Store
 from hub.gateway.xsdfile import SchemaRefused
 from hub.session import exi_setup
 from hub.session.exi_setup import SchemaFile, Settings
