@@ -49,7 +49,9 @@ ALTERNATIVE_PROFILE: Final = {
 
 
 class Negotiator:
-    """`agreed`: what the last set-up came to, None when to nothing. `agreement`: the same once the client was told that
+    """Its questions are answered one after the other.
+
+    `agreed`: what the last set-up came to, None when to nothing. `agreement`: the same once the client was told that
     compression begins. Where a new stream follows the set-up at once (the alternative binding) it is `agreed` that
     counts. `downloader`: one for all connections; without it nothing is downloaded. `alternative`: whether this is the
     alternative binding, where a set-up that does not mention an option means another default."""

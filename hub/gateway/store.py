@@ -23,6 +23,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -120,7 +121,7 @@ class Store:
         """The name of an XSD file that is here from now on, and may have been before. Raises SchemaRefused."""
         if len(data) > self.bounds.schema_size:
             raise SchemaRefused(f"it has more than {self.bounds.schema_size} bytes")
-        schema = SchemaFile.of(xsdfile.read(data).namespace, data)
+        schema = SchemaFile.of((await asyncio.to_thread(xsdfile.read, data)).namespace, data)
         known = (await self.known([schema])).get(schema)
         if known is None:
             try:
@@ -147,8 +148,9 @@ class Store:
             ):
                 self._index.pop(schema, None)
                 self._read(schema)
-            if schema in self._index:
-                found[schema] = self._index[schema]
+            known = self._index.get(schema)
+            if known is not None:
+                found[schema] = known
         return found
 
     def _read(self, schema: SchemaFile) -> bytes | None:
@@ -173,20 +175,22 @@ class Store:
     async def agree(self, settings: Settings, schemas: Mapping[SchemaFile, Known]) -> Agreement:
         """The agreement on these, remembered. Raises SchemaRefused when the set is at fault, NotCompiled when not."""
         configuration = Configuration(settings, {each: known.sha256 for each, known in schemas.items()})
-        live = self._live.get(configuration.identifier)
-        if live is not None:
-            await self._remember(configuration)
-            return live
-        set_id = configuration.set_identifier
-        agreement = self._agreement(configuration, set_id, await self._grammars(set_id, configuration))
+        agreement = self._live.get(configuration.identifier)
+        if agreement is None:
+            set_id = configuration.set_identifier
+            agreement = self._agreement(configuration, set_id, await self._grammars(set_id, configuration))
         await self._remember(configuration)
+        await asyncio.to_thread(self._use, agreement)
         return agreement
 
     async def recall(self, configuration_id: str) -> Agreement | None:
         """An earlier agreement, or None when it is forgotten, no longer allowed, or cannot be compiled again."""
-        live = self._live.get(configuration_id)
-        if live is not None:
-            return live
+        agreement = self._live.get(configuration_id) or await self._restored(configuration_id)
+        if agreement is not None:
+            await asyncio.to_thread(self._use, agreement)
+        return agreement
+
+    async def _restored(self, configuration_id: str) -> Agreement | None:
         configuration = await asyncio.to_thread(self._recorded, configuration_id)
         if configuration is None or self.bounds.lowered(configuration.settings) != configuration.settings:
             return None
@@ -225,14 +229,21 @@ class Store:
         except (OSError, Full) as error:
             log.error("a configuration is not remembered: %s", error or "the store is full of what is in use")
 
+    def _use(self, agreement: Agreement) -> None:
+        for path in self._paths(agreement):
+            self._folder.has(path)
+
     def _in_use(self) -> set[str]:
-        """Paths of what live agreements need to be recalled after a restart."""
-        paths = set()
-        for agreement in list(self._live.values()):
-            paths.add(_configuration_path(agreement.configuration_id))
-            paths.add(self._grammar_path(agreement.set_id))
-            paths |= {_schema_path(each) for each in agreement.schemas}
-        return paths
+        return {path for agreement in list(self._live.values()) for path in self._paths(agreement)}
+
+    def _paths(self, agreement: Agreement) -> set[str]:
+        """What has to be here for an agreement to be recalled after a restart."""
+        brought = (each for each in agreement.schemas if each not in self._built_in.files)
+        return {
+            _configuration_path(agreement.configuration_id),
+            self._grammar_path(agreement.set_id),
+            *map(_schema_path, brought),
+        }
 
     # ------------------------------------------------------------------ grammars
 
@@ -263,16 +274,15 @@ class Store:
 
     async def _make(self, set_id: str, configuration: Configuration) -> Compiled:
         path = self._grammar_path(set_id)
-        load = self._shipped.get(set_id)
-        if load is not None:
-            made = Compiled(await asyncio.to_thread(load))
-        else:
-            grammars = await asyncio.to_thread(self._cached, path)
+        try:
+            grammars = await asyncio.to_thread(self._shipped.get(set_id) or partial(self._cached, path))
             if grammars is None:
                 async with self._turn:
                     grammars = await self._compile(path, configuration)
-            made = Compiled(grammars)
-        self._live_sets[set_id] = made
+        except (OSError, exi.SchemaError) as error:
+            log.error("a set cannot be compiled or loaded: %s", error)
+            raise NotCompiled(str(error)) from None
+        made = self._live_sets[set_id] = Compiled(grammars)
         return made
 
     def _cached(self, path: str) -> exi.Grammars | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 from xml.etree.ElementTree import Element, fromstring
 
 import pytest
@@ -257,6 +258,7 @@ async def test_a_set_that_does_not_compile_is_refused_and_nothing_is_missing(cli
         ROOM.replace(b"urn:example:room", b"urn:xmpp:exi:cs"),
         ROOM.replace(b"urn:example:room", b"u" * 1001),
         ROOM.replace(b"</xs:schema>", b"<xs:annotation>" * 101 + b"</xs:annotation>" * 101 + b"</xs:schema>"),
+        ROOM.replace(b"<xs:element ", b"<xs:element " + b"".join(b"xmlns:p%d='a' " % n for n in range(100)), 1),
         ROOM + b"<!-- " + b" " * (256 * 1024) + b"-->",
     ],
 )
@@ -355,3 +357,17 @@ async def test_what_it_mentions_stands(store: Store) -> None:
     assert answer.attrib.items() >= asked.items()
     settings = negotiator.agreed.settings
     assert (settings.session_wide, settings.options.strict, settings.options.value_max_length) == (True, False, 7)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"value_max_length": 0},
+        {"compile_time": -1.0},
+        {"alignments": frozenset({"byte"})},
+        {"preserve": frozenset("x")},
+    ],
+)
+def test_bounds_that_make_no_sense_are_the_operators_error(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):
+        Bounds(**wrong)
