@@ -53,8 +53,8 @@ class Negotiator:
 
     `agreed`: what the last set-up came to, None when to nothing. `agreement`: the same once the client was told that
     compression begins. Where a new stream follows the set-up at once (the alternative binding) it is `agreed` that
-    counts. `downloader`: one for all connections; without it nothing is downloaded. `alternative`: whether this is the
-    alternative binding, where a set-up that does not mention an option means another default."""
+    counts. `downloader`: the store's when None. `alternative`: whether this is the alternative binding, where a set-up
+    that does not mention an option means another default."""
 
     def __init__(
         self, store: Store, bounds: Bounds, downloader: Downloader | None = None, *, alternative: bool = False
@@ -63,7 +63,7 @@ class Negotiator:
         self.agreement: Agreement | None = None
         self._store = store
         self._bounds = bounds
-        self._downloader = downloader or Downloader(replace(bounds, downloads=False))
+        self._downloader = downloader or store.downloader
         self._alternative = alternative
         self._counts: Counter[str] = Counter()
         self._answers: Mapping[str, Callable[[Element], Awaitable[Element | None]]] = {

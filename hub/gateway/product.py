@@ -34,5 +34,10 @@ def built_in() -> BuiltIn:
     return BuiltIn(files, sets)
 
 
+def default_grammars() -> exi.Grammars:
+    """What the binary port of the alternative binding speaks before anything is agreed on."""
+    return schemas.grammars(schemas.DEFAULT)
+
+
 def _named(file: schemas.SchemaFile) -> SchemaFile:
     return SchemaFile(*file.identity)

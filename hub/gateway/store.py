@@ -34,11 +34,14 @@ from hub.exi.grammarfile import loads
 from hub.gateway import product, records, xsdfile
 from hub.gateway.bounds import Bounds
 from hub.gateway.compilation import NotCompiled, codec_version, compiled
+from hub.gateway.download import Downloader
 from hub.gateway.folder import Folder, Full
 from hub.gateway.product import BuiltIn
 from hub.gateway.records import Configuration
 from hub.gateway.xsdfile import SchemaRefused
 from hub.session.exi_setup import SchemaFile, Settings
+
+__all__ = ["Agreement", "BuiltIn", "Known", "Store"]
 
 log = logging.getLogger(__name__)
 
@@ -104,12 +107,14 @@ class Store:
         self._refused: OrderedDict[str, str] = OrderedDict()
         self._tasks: dict[str, asyncio.Task[Compiled]] = {}
         self._turn = asyncio.Lock()
+        self.downloader = Downloader(bounds)
         self.can_compile = find_spec("xmlschema") is not None
         if not self.can_compile:
             log.warning("the library xmlschema is not installed: only sets that are compiled already can be agreed on")
 
     async def close(self) -> None:
-        """Ends what is being compiled."""
+        """Ends what is being compiled or looked up."""
+        self.downloader.close()
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()

@@ -362,7 +362,7 @@ async def test_what_it_mentions_stands(store: Store) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"value_max_length": 0},
+        {"block_size": 0},
         {"compile_time": -1.0},
         {"alignments": frozenset({"byte"})},
         {"preserve": frozenset("x")},
