@@ -24,6 +24,7 @@ from typing import Annotated, Any, Literal
 import devices
 from devices.base import Driver, Duration, FieldSpec, InvalidValue, Matches, OutputDriver, Value, ValueType, Within
 from devices.settings import accept_setting, fits, meaning
+from hub.config_gateway import Gateway, GatewayDomain, Server
 from hub.errors import ConfigError, Fault
 from hub.things.interlock import PATTERN, Condition
 
@@ -36,7 +37,6 @@ Pattern = Annotated[
 ]
 Jid = Annotated[str, Matches(r"[^@/\s]+@[^@/\s]+(?:/.+)?", 'an address like "greenhouse@example.org"')]
 Service = Annotated[str, Matches(r"(?:[^@/\s]+@)?[^@/\s]+", 'an address like "pubsub.example.org"')]
-Server = Annotated[str, Matches(r"(?:\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}", 'a host and port like "10.0.0.5:5222"')]
 Name = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,63}")
 
 
@@ -162,34 +162,71 @@ class Config:
 
 def load(path: Path) -> Config:
     """Raises ConfigError with every fault in the file."""
+    return parse(_text(path), str(path))
+
+
+def _text(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ConfigError(str(path), [Fault("(file)", "more than 1 MB", "a configuration file")])
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(str(path), [Fault("(file)", str(error), "a readable TOML file")]) from None
-    return parse(text, str(path))
 
 
-def parse(text: str, source: str = "configuration") -> Config:
-    """Raises ConfigError with every fault in the text."""
+def _tree(text: str, source: str) -> dict[str, Any]:
     try:
-        tree = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(source, [Fault("(file)", f"a syntax error: {error}", "TOML")]) from None
     except RecursionError:
         raise ConfigError(source, [Fault("(file)", "a syntax error: nested too deeply", "TOML")]) from None
+
+
+def parse(text: str, source: str = "configuration") -> Config:
+    """Raises ConfigError with every fault in the text."""
+    tree = _tree(text, source)
     reader = _Reader(_lines(text))
     _check_characters(tree, "", reader)
     sections = {"xmpp": Xmpp, "access": Access, "telemetry": Telemetry, "node": Node}
     for key in tree:
-        if key not in sections and key != "things":
-            reader.unknown(key, [*sections, "things"])
+        if key not in sections and key not in ("things", "gateway"):
+            reader.unknown(key, [*sections, "things", "gateway"])
+    if "gateway" in tree:
+        _gateway(tree["gateway"], reader)
     values = {key: reader.table(section, tree.get(key, {}), key) for key, section in sections.items()}
     things = _things(tree.get("things", {}), reader)
     if reader.faults:
         raise ConfigError(source, sorted(reader.faults, key=lambda fault: fault.line))
     return Config(source, things=things, **values)  # type: ignore[arg-type]  # no faults: every value is there
+
+
+def load_gateway(path: Path | None, options: Mapping[str, Any]) -> Gateway:
+    """The `[gateway]` of a file, which needs no `[xmpp]` then, with `options` in place of its keys; None: of options
+    alone. Raises ConfigError."""
+    text, source = "", "options"
+    if path is not None:
+        text, source = _text(path), str(path)
+    reader = _Reader(_lines(text))
+    tree = _tree(text, source)
+    _check_characters(tree, "", reader)
+    table = tree.get("gateway", {} if path is None or options else None)
+    gateway = _gateway({**table, **options} if isinstance(table, dict) else table, reader)
+    if reader.faults or gateway is None:
+        raise ConfigError(source, sorted(reader.faults, key=lambda fault: fault.line))
+    return gateway
+
+
+def _gateway(table: Any, reader: _Reader) -> Gateway | None:
+    if not isinstance(table, dict):
+        reader.fault("gateway", table, "a table [gateway]")
+        return None
+    domains = table.get("domains", {})
+    if not isinstance(domains, dict):
+        reader.fault("gateway.domains", domains, 'tables like [gateway.domains."example.org"]')
+        return None
+    made = {name: reader.table(GatewayDomain, domain, f"gateway.domains.{name}") for name, domain in domains.items()}
+    return reader.table(Gateway, {**table, "domains": made}, "gateway", ready=("domains",))
 
 
 def _check_characters(value: Any, path: str, reader: _Reader) -> None:
@@ -346,8 +383,8 @@ class _Reader:
         close = difflib.get_close_matches(key, known, n=1)
         self.fault(path, f"an unknown key {key!r}", f'"{close[0]}"' if close else "one of " + ", ".join(known))
 
-    def table(self, cls: type[T], table: Any, path: str) -> T | None:
-        """None, and at least one fault, when the table is not a `cls`."""
+    def table(self, cls: type[T], table: Any, path: str, ready: tuple[str, ...] = ()) -> T | None:
+        """None, and at least one fault, when the table is not a `cls`. Values of `ready` are what they should be."""
         if not isinstance(table, dict):
             self.fault(path, table, f"a table [{path}]")
             return None
@@ -361,7 +398,9 @@ class _Reader:
         for spec in dataclasses.fields(cls):  # type: ignore[arg-type]  # as above
             if spec.name in table:
                 hint = hints[spec.name]
-                if fits(hint, table[spec.name]):
+                if spec.name in ready:
+                    values[spec.name] = table[spec.name]
+                elif fits(hint, table[spec.name]):
                     values[spec.name] = accept_setting(spec.name, hint, table[spec.name])
                 else:
                     self.fault(f"{path}.{spec.name}", table[spec.name], meaning(hint, spec.name))

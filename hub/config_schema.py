@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import devices
 from devices.base import Driver, Duration, Matches, OutputDriver, Within
 from hub.config import Access, Node, OutputKeys, Telemetry, ThingKeys, Xmpp
+from hub.config_gateway import Gateway
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -24,12 +25,13 @@ def schema() -> dict[str, Any]:
         "title": "hub configuration",
         "type": "object",
         "additionalProperties": False,
-        "required": ["xmpp"],
+        "anyOf": [{"required": ["xmpp"]}, {"required": ["gateway"]}],
         "properties": {
             "xmpp": _table(Xmpp),
             "access": _table(Access),
             "telemetry": _table(Telemetry),
             "node": _table(Node),
+            "gateway": _table(Gateway),
             "things": {"type": "object", "additionalProperties": {"oneOf": things}},
         },
     }
@@ -74,8 +76,10 @@ def _value(annotation: Any) -> dict[str, Any]:
         return options[0] if len(options) == 1 else {"anyOf": options}
     if origin in (tuple, list):
         return {"type": "array", "items": _value(arguments[0])}
-    if origin is dict:
+    if origin in (dict, Mapping):
         return {"type": "object", "additionalProperties": _value(arguments[1])}
+    if dataclasses.is_dataclass(annotation):
+        return _table(typing.cast(type[Any], annotation))
     return dict(_SIMPLE[annotation])
 
 

@@ -40,8 +40,9 @@ ROOMS: dict[str, Room] = {
     "devices.fake": Room(("devices.base", "devices.bus"), HARDWARE),
     "hub": Room(),
     "hub.errors": Room(("devices.base",)),
-    "hub.config": Room(("devices", "hub.errors", "hub.things.interlock")),
-    "hub.config_schema": Room(("devices", "hub.config")),
+    "hub.config": Room(("devices", "hub.config_gateway", "hub.errors", "hub.things.interlock")),
+    "hub.config_gateway": Room(("devices",)),
+    "hub.config_schema": Room(("devices", "hub.config", "hub.config_gateway")),
     "hub.notify": Room(),
     "hub.exi": Room(("hub.exi",)),
     "hub.exi.xsd": Room(("hub.exi",), frozenset({"xmlschema"})),
@@ -55,6 +56,7 @@ ROOMS: dict[str, Room] = {
     "hub.session": Room(("hub.session", "hub.exi", "hub.errors"), SLIXMPP),
     "hub.telemetry": Room(("hub.telemetry", "hub.things", "hub.errors", "devices.base")),
     "hub.gateway": Room(("hub.gateway", "hub.exi", "hub.session", "hub.errors")),
+    "hub.gateway.metrics": Room(("hub.gateway",), frozenset({"prometheus_client"})),
     "hub.bridges": Room(("hub.bridges", "hub.things", "hub.errors", "hub.services"), frozenset({"paho", "aiomqtt"})),
     "hub.dashboard": Room(("hub.dashboard", "hub.things", "hub.errors", "hub.services"), frozenset({"nicegui"})),
     "hub.node": ANYTHING,
@@ -64,9 +66,11 @@ ROOMS: dict[str, Room] = {
 }  # fmt: skip
 
 SANS_IO = (
-    "hub.errors", "hub.trust", "hub.stanzas", "hub.telemetry.pacer", "hub.session.backoff", "hub.things.model",
-    "hub.things.thing", "hub.things.readout", "hub.things.control", "hub.things.actuation", "hub.things.interlock",
-    "hub.things.values",
+    "hub.errors", "hub.trust", "hub.stanzas", "hub.telemetry.pacer", "hub.session.backoff", "hub.session.exi_setup",
+    "hub.session.exi_client", "hub.session.exi_stream", "hub.gateway.xmpp", "hub.gateway.xmlreader",
+    "hub.gateway.xmlwriter", "hub.gateway.sides", "hub.gateway.features", "hub.gateway.figures", "hub.gateway.life",
+    "hub.gateway.limits", "hub.things.model", "hub.things.thing", "hub.things.readout", "hub.things.control",
+    "hub.things.actuation", "hub.things.interlock", "hub.things.values",
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@
     files.py     hub check, config-schema, devices: nothing connected
     demo.py      hub demo
     exi.py       hub exi: the codec
+    gateway.py   hub gateway: EXI in front of a server
     account.py   whose account a client command uses
     show.py      tables, live views and JSON of readings
     log.py       the log on standard error
@@ -32,6 +33,7 @@ _COMMANDS = {
     "devices": "hub.cli.files:devices_",
     "check": "hub.cli.files:check",
     "exi": "hub.cli.exi:group",
+    "gateway": "hub.cli.gateway:gateway",
     "config-schema": "hub.cli.files:config_schema",
     "demo": "hub.cli.demo:demo",
 }

@@ -1,0 +1,94 @@
+"""`[gateway]` of the configuration file; `hub.config` reads and checks it.
+
+The limits are those of `hub.gateway.limits` and `hub.gateway.bounds` under the same names, which the gateway does not
+know from here: the command carries them over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from devices.base import Duration, Matches, Within
+
+Server = Annotated[str, Matches(r"(?:\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}", 'a host and port like "10.0.0.5:5222"')]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayDomain:
+    """`[gateway.domains."example.org"]`: a domain that the gateway stands for, and its server."""
+
+    certificate: Path
+    key: Path
+    server: Server
+    ca_file: Path | None = None
+    direct_tls: bool = False
+
+    def problems(self) -> Mapping[str, str]:
+        return _ports("server", self.server)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gateway:
+    """`[gateway]`: EXI in front of a server that has none. Sizes in bytes; what is not said has a safe default."""
+
+    domains: Mapping[str, GatewayDomain] = field(default_factory=dict)
+    listen: tuple[Server, ...] = ("[::]:5222",)
+    exi_listen: tuple[Server, ...] = ()
+    exi_tls: bool = True
+    store: Path | None = None
+    metrics: Server | None = None
+
+    connections: Annotated[int, Within(1, 1_000_000)] = 4_000
+    connections_per_address: Annotated[int, Within(1, 1_000_000)] = 400
+    stanza_size: Annotated[int, Within(10_000, 16_777_216, "bytes")] = 262_144
+    stanza_size_before_login: Annotated[int, Within(10_000, 16_777_216, "bytes")] = 32_768
+    server_stanza_size: Annotated[int, Within(10_000, 67_108_864, "bytes")] = 1_048_576
+    open_timeout: Duration = Duration(15)  # noqa: RUF009  # an immutable number, as below
+    tls_timeout: Duration = Duration(15)  # noqa: RUF009
+    connect_timeout: Duration = Duration(15)  # noqa: RUF009
+    login_timeout: Duration = Duration(60)  # noqa: RUF009
+    stall_timeout: Duration = Duration(60)  # noqa: RUF009
+    drain_timeout: Duration = Duration(10)  # noqa: RUF009
+
+    strict: bool = True
+    session_wide: bool = True
+    value_max_length: Annotated[int, Within(1, 1_000_000, "characters")] = 128
+    value_partition_capacity: Annotated[int, Within(1, 1_000_000, "strings")] = 512
+    uploads: bool = True
+    downloads: bool = False
+    download_time: Duration = Duration(10)  # noqa: RUF009
+    setups_per_connection: Annotated[int, Within(1, 1_000)] = 20
+    uploads_per_connection: Annotated[int, Within(0, 10_000)] = 100
+    schema_size: Annotated[int, Within(1_000, 4_194_304, "bytes")] = 262_144
+    schemas_per_set: Annotated[int, Within(1, 200)] = 100
+    store_size: Annotated[int, Within(1_048_576, None, "bytes")] = 67_108_864
+    compile_time: Duration = Duration(120)  # noqa: RUF009
+    compile_memory: Annotated[int, Within(67_108_864, None, "bytes")] = 536_870_912
+
+    def problems(self) -> Mapping[str, str]:
+        if not self.domains:
+            return {"domains": 'at least one table [gateway.domains."example.org"]'}
+        if not self.listen and not self.exi_listen:
+            return {"listen": "at least one address to listen on"}
+        if not self.exi_tls and not all(_is_loopback(address) for address in self.exi_listen):
+            return {"exi_tls": "true, unless exi_listen is on loopback only"}
+        for key in ("open_timeout", "tls_timeout", "connect_timeout", "login_timeout", "stall_timeout"):
+            if getattr(self, key) < 0.1:
+                return {key: "at least 100ms"}
+        for key in ("listen", "exi_listen"):
+            for address in getattr(self, key):
+                if found := _ports(key, address, lowest=0):
+                    return found
+        return _ports("metrics", self.metrics, lowest=0) if self.metrics is not None else {}
+
+
+def _ports(key: str, address: str, lowest: int = 1) -> Mapping[str, str]:
+    return {} if lowest <= int(address.rpartition(":")[2]) <= 65535 else {key: "a host and a port up to 65535"}
+
+
+def _is_loopback(address: str) -> bool:
+    host = address.rpartition(":")[0].strip("[]")
+    return host in ("localhost", "::1") or host.startswith("127.")

@@ -1,0 +1,92 @@
+"""Clients of both languages, through the gateway, with a real Prosody behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from hub.exi import schemas
+from hub.gateway.product import default_grammars
+from hub.session import exi_setup
+from hub.session.exi_binding import DEFAULT_OPTIONS
+from hub.session.exi_setup import SchemaFile, Settings, offered_methods
+from tests.gateway.client import SESSION_WIDE, grammars_of
+from tests.gateway.conftest import Running
+from tests.gateway.samples import HOUSE, HOUSE_FILE, ROOM, ROOM_FILE
+
+FILES: dict[SchemaFile, bytes] = {HOUSE_FILE: HOUSE, ROOM_FILE: ROOM}
+PRODUCT = {SchemaFile(*file.identity): file.data for file in schemas.files()}
+DISCO = "<query xmlns='http://jabber.org/protocol/disco#info'/>"
+
+
+async def test_a_client_without_exi_is_served_as_before(running: Running) -> None:
+    async with running.plain() as owner, running.plain("reader") as reader:
+        assert (await owner.ask("localhost", "get", DISCO)).get("type") == "result"
+        owner.write(f"<message to='{reader.jid}' type='chat'><body>good\nday &amp; &#252;ber</body></message>")
+        message = await reader.take(lambda stanza: stanza.tag.endswith("message"))
+        assert message.findtext("{jabber:client}body") == "good\nday & über"
+        assert running.figures.open["xml"] == 2
+    assert running.figures.up.stanzas == 0
+
+
+async def test_exi_and_xml_meet(running: Running) -> None:
+    async with running.client() as owner, running.plain("reader") as reader:
+        assert offered_methods(owner.features) == []
+        assert owner.started is not None and owner.started.get("from") == "localhost"
+        assert (await owner.ask("localhost", "get", DISCO)).get("type") == "result"
+        owner.write(f"<message to='{reader.jid}'><body>good\nday &amp; &#252;ber ]]&gt;</body></message>")
+        message = await reader.take(lambda stanza: stanza.tag.endswith("message"))
+        assert message.findtext("{jabber:client}body") == "good\nday & über ]]>"
+        reader.write(f"<message to='{owner.jid}'><body>\t&lt;tag/&gt;</body><x xmlns='urn:x' xml:lang='de'/></message>")
+        message = await owner.take(lambda stanza: stanza.tag.endswith("message"))
+        assert message.findtext("{jabber:client}body") == "\t<tag/>"
+        assert message.find("{urn:x}x").attrib == {"{http://www.w3.org/XML/1998/namespace}lang": "de"}
+        assert running.figures.open == {"exi": 1, "xml": 1}
+    assert running.figures.up.stanzas == 3 and 0 < running.figures.ratio < 1
+
+
+async def test_schemas_are_uploaded_and_the_agreement_is_remembered(running: Running) -> None:
+    async with running.client(files=FILES) as owner:
+        assert (await owner.ask("localhost", "get", DISCO)).get("type") == "result"
+        known = owner.configuration_id
+    async with running.client(files=FILES, known=known) as owner:
+        assert owner.configuration_id == known
+        assert (await owner.ask("localhost", "get", DISCO)).get("type") == "result"
+
+
+async def test_the_product_schemas_are_there_already(running: Running) -> None:
+    async with running.client(files=PRODUCT, grammars=schemas.grammars()) as owner:
+        assert (await owner.ask("localhost", "get", DISCO)).get("type") == "result"
+    assert not list((running.folder / "store" / "schemas").glob("*"))
+
+
+@pytest.mark.parametrize("more", [{}, {"clear": True}, {"propose": False}], ids=["tls", "clear", "default"])
+async def test_the_binary_port(running: Running, more: Mapping[str, Any]) -> None:
+    made = running.binary(files=PRODUCT, grammars=schemas.grammars(), **more)
+    async with made as owner, running.plain("reader") as reader:
+        assert (await owner.ask("localhost", "get", DISCO)).get("type") == "result"
+        owner.write(f"<message to='{reader.jid}'><body>hello</body></message>")
+        await reader.take(lambda stanza: stanza.tag.endswith("message"))
+        reader.write(f"<message to='{owner.jid}'><body>hello yourself</body></message>")
+        message = await owner.take(lambda stanza: stanza.tag.endswith("message"))
+        assert message.findtext("{jabber:client}body") == "hello yourself"
+
+
+async def test_the_shortcut_of_the_binary_port(running: Running) -> None:
+    async with running.binary(files=FILES) as owner:
+        known = owner.configuration_id
+    async with running.binary(files=FILES, known=known) as owner:
+        assert owner.binding.confirmed == ""  # the last opening was the one after login
+        assert (await owner.ask("localhost", "get", DISCO)).get("type") == "result"
+
+
+async def test_a_shortcut_that_nobody_remembers_ends_in_the_default_encoding(running: Running) -> None:
+    stranger = running.binary(files=FILES)
+    await stranger.connect()
+    stranger.binding.use(grammars_of(FILES), SESSION_WIDE, "0" * 32)
+    stranger.send(exi_setup.stream_start({"to": "localhost", "version": "1.0"}))
+    stranger.binding.use(default_grammars(), Settings(DEFAULT_OPTIONS))
+    assert [element.tag for element in await stranger.rest()] == [exi_setup.STREAM_END]
+    await stranger.disconnect()
