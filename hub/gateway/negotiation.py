@@ -14,6 +14,8 @@ Rules of this file
   grammars, also in strict mode: longer, and right.
 * A set-up that makes no sense gets `agreement` false and no settings; an upload that is refused is not stored, which
   the next answer says. What ends the stream, as PeerConfused, is only what would never end: too many of either.
+* Deviation: uploads of ExiBody and ExiDocument are refused, which the text wants a server to take ("Uploading
+  compressed schema files"). The codec has no grammars of the schema for schemas.
 """
 
 from __future__ import annotations
@@ -110,7 +112,8 @@ class Negotiator:
     async def _propose(self, setup: Setup) -> Response:
         settings = self._bounds.lowered(setup.settings)
         known = await self._store.known(setup.schemas)
-        usable = {each for each in known if known[each].imports <= {other.namespace for other in setup.schemas}}
+        namespaces = {each.namespace for each in setup.schemas}
+        usable = {each for each in known if known[each].imports <= namespaces}
         self._say_unusable(known, usable)
         schemas = tuple(each for each in setup.schemas if each in usable)
         missing = tuple(each for each in setup.schemas if each not in usable)
@@ -137,7 +140,9 @@ class Negotiator:
                 raise SchemaRefused("uploads are off")
             upload = exi_setup.read_upload(element, self._bounds.schema_size)
             if upload.content_type != "Text":
-                raise SchemaRefused(f"{upload.content_type} is not understood here; Text is")
+                raise SchemaRefused(
+                    f"{upload.content_type} needs the grammars of XML Schema itself, which are not here"
+                )
             schema = await self._store.add(upload.data)
         except (PeerConfused, SchemaRefused) as error:
             log.info("an uploaded schema is not stored: %s", error)

@@ -13,6 +13,7 @@ from hub.gateway import store as store_module
 from hub.gateway.bounds import Bounds
 from hub.gateway.compilation import compiled
 from hub.gateway.negotiation import Negotiator
+from hub.gateway.product import BuiltIn
 from hub.gateway.store import Store
 from hub.session import exi_setup
 from hub.session.exi_client import Negotiation, State
@@ -36,6 +37,24 @@ async def test_a_node_of_ours_agrees_at_once(tmp_path: Path, monkeypatch: pytest
     assert node.state is State.DONE and node.agreement is not None and server.agreement is not None
     assert server.agreement.grammars is schemas.grammars()
     assert server.agreement.configuration_id == node.agreement.configuration_id
+    await store.close()
+
+
+async def test_a_gateway_that_knows_nothing_learns_from_a_node(tmp_path: Path) -> None:
+    files = {SchemaFile(*file.identity): file.data for file in schemas.files(schemas.DEFAULT)}
+    store = Store(tmp_path / "store", Bounds(), BuiltIn())
+    server, node = Negotiator(store, store.bounds), Negotiation(Setup(schemas=tuple(files)), file_of=files.__getitem__)
+    waiting, said = node.start(), []
+    while waiting:
+        asked = waiting.pop(0)
+        said.append(asked.tag)
+        answer = await server.answer(asked)
+        if answer is not None:
+            waiting += node.receive(answer)
+    upload = [exi_setup.UPLOAD_SCHEMA] * len(files)
+    assert said == [exi_setup.SETUP, *upload, exi_setup.SETUP, exi_setup.COMPRESS_REQUEST]
+    assert node.state is State.DONE and server.agreement is not None
+    assert server.agreement.schemas == tuple(sorted(files))
     await store.close()
 
 
