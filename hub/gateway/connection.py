@@ -449,7 +449,7 @@ class Connection:
         if self.state is State.ENDING:
             self._finish()
         else:
-            condition = "policy-violation" if self.state is State.LOGIN else "connection-timeout"
+            condition = _TOO_LATE.get(self.state, "connection-timeout")
             self.fail(StreamFault(condition, f"{self.state.value} took too long"))
 
 
@@ -458,6 +458,9 @@ _FIRST: Final = {
     Port.BINARY: State.HANDSHAKE,
     Port.BINARY_IN_THE_CLEAR: State.ARRIVING,
 }
+
+
+_TOO_LATE: Final = {State.LOGIN: "policy-violation", State.REACHING: "remote-connection-failed"}
 
 
 def _failure(condition: str) -> Element:

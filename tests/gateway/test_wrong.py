@@ -31,7 +31,10 @@ SMALL = replace(Limits(), stanza_size=20_000, stanza_size_before_login=10_000)
 
 @pytest.fixture
 async def running(server: World, store_folder: Path) -> AsyncIterator[Running]:
-    async with gateway_for(server, store_folder, SMALL) as made, made.client("reader", resource="neighbour") as neighbour:
+    async with (
+        gateway_for(server, store_folder, SMALL) as made,
+        made.client("reader", resource="neighbour") as neighbour,
+    ):
         yield made
         assert (await neighbour.ask("localhost", "get", PING)).get("type") == "result"
         assert made.figures.open["exi"] == 1
@@ -94,8 +97,9 @@ async def test_the_end_of_a_stream_before_tls(running: Running) -> None:
 # --------------------------------------------------------------------------- before login
 
 
-async def secured(running: Running) -> RawClient:
+async def secured(running: Running, domain: str = "localhost") -> RawClient:
     client = running.plain()
+    client._domain = domain
     client._reader, client._writer = await asyncio.open_connection("127.0.0.1", running.port)
     await client._open_stream()
     client.write(f"<starttls xmlns='{TLS}'/>")
