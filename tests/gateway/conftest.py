@@ -93,10 +93,11 @@ def domain_of(world: World, **changes: Any) -> Domain:
 async def gateway_for(
     world: World, folder: Path, limits: Limits | None = None, bounds: Bounds | None = None, **domain: Any
 ) -> AsyncIterator[Running]:
-    bounds = bounds or Bounds()
+    limits = limits or Limits()
+    bounds = replace(bounds or Bounds(), limits=limits.exi)
     store = Store(folder / "store", bounds, built_in())
     shared = Shared(
-        Domains([domain_of(world, **domain)]), limits or Limits(), Figures(), lambda: Negotiator(store, bounds),
+        Domains([domain_of(world, **domain)]), limits, Figures(), lambda: Negotiator(store, bounds),
         default_grammars=default_grammars(), recall=store.recall,
     )  # fmt: skip
     gateway = Gateway(shared, {port: [("127.0.0.1", 0)] for port in Port})
@@ -108,8 +109,21 @@ async def gateway_for(
         await store.close()
 
 
+@pytest.fixture(scope="session")
+def store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shared, so that sets are compiled once."""
+    return tmp_path_factory.mktemp("store")
+
+
 @pytest.fixture
-async def running(server: World, tmp_path: Path) -> AsyncIterator[Running]:
+async def running(server: World, store_folder: Path) -> AsyncIterator[Running]:
+    async with gateway_for(server, store_folder) as made:
+        yield made
+
+
+@pytest.fixture
+async def fresh(server: World, tmp_path: Path) -> AsyncIterator[Running]:
+    """With a store that knows nothing."""
     async with gateway_for(server, tmp_path) as made:
         yield made
 
