@@ -146,9 +146,11 @@ class Connection:
             items = side.feed(data)
             if isinstance(side, BindingSide) and side.wanted:
                 items += await self._recall(side)
-            for item in items:
+            for index, item in enumerate(items):
                 if side is not self._side and not isinstance(item, Space):
                     raise StreamFault("policy-violation", "nothing may come before the answer to <compress/>")
+                if self.state is State.SECURING and (len(items) > index + 1 or side.pending):
+                    raise StreamFault("policy-violation", "nothing may come in the clear behind <starttls/>")
                 await self._on_client(item, len(data) / len(items))
                 if self._over:
                     return
@@ -221,9 +223,6 @@ class Connection:
         self._finish()
 
     async def _secure(self) -> None:
-        if self._side.pending:
-            raise StreamFault("policy-violation", "something came in the clear behind <starttls/>")
-        assert self._header is None
         self._say(Stanza(Element(f"{{{TLS}}}proceed")))
         self._go(Event.STARTTLS)
         await self.client.start_tls(self._chosen.accepting)
@@ -450,7 +449,7 @@ class Connection:
         if self.state is State.ENDING:
             self._finish()
         else:
-            condition = "policy-violation" if self.state is State.LOGIN else "connection-timeout"
+            condition = _TOO_LATE.get(self.state, "connection-timeout")
             self.fail(StreamFault(condition, f"{self.state.value} took too long"))
 
 
@@ -459,6 +458,9 @@ _FIRST: Final = {
     Port.BINARY: State.HANDSHAKE,
     Port.BINARY_IN_THE_CLEAR: State.ARRIVING,
 }
+
+
+_TOO_LATE: Final = {State.LOGIN: "policy-violation", State.REACHING: "remote-connection-failed"}
 
 
 def _failure(condition: str) -> Element:

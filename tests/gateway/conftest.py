@@ -1,8 +1,11 @@
-"""A gateway in this process in front of a real server, and clients that come through it."""
+"""A gateway in this process in front of a real server, and clients that come through it; and a store to ask directly,
+with the sets of the samples compiled once for the whole run."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,8 +22,10 @@ from hub.gateway.product import built_in, default_grammars
 from hub.gateway.server import Gateway
 from hub.gateway.shared import Port, Shared
 from hub.gateway.store import Store
+from hub.session.exi_setup import Settings
 from tests.e2e.raw import RawClient
 from tests.e2e.world import World
+from tests.gateway.samples import HOUSE, HOUSE_FILE, ROOM, ROOM_FILE
 
 from .client import BinaryClient, ExiClient
 
@@ -88,10 +93,11 @@ def domain_of(world: World, **changes: Any) -> Domain:
 async def gateway_for(
     world: World, folder: Path, limits: Limits | None = None, bounds: Bounds | None = None, **domain: Any
 ) -> AsyncIterator[Running]:
-    bounds = bounds or Bounds()
+    limits = limits or Limits()
+    bounds = replace(bounds or Bounds(), limits=limits.exi)
     store = Store(folder / "store", bounds, built_in())
     shared = Shared(
-        Domains([domain_of(world, **domain)]), limits or Limits(), Figures(), lambda: Negotiator(store, bounds),
+        Domains([domain_of(world, **domain)]), limits, Figures(), lambda: Negotiator(store, bounds),
         default_grammars=default_grammars(), recall=store.recall,
     )  # fmt: skip
     gateway = Gateway(shared, {port: [("127.0.0.1", 0)] for port in Port})
@@ -103,7 +109,45 @@ async def gateway_for(
         await store.close()
 
 
+@pytest.fixture(scope="session")
+def store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shared, so that sets are compiled once."""
+    return tmp_path_factory.mktemp("store")
+
+
 @pytest.fixture
-async def running(server: World, tmp_path: Path) -> AsyncIterator[Running]:
+async def running(server: World, store_folder: Path) -> AsyncIterator[Running]:
+    async with gateway_for(server, store_folder) as made:
+        yield made
+
+
+@pytest.fixture
+async def fresh(server: World, tmp_path: Path) -> AsyncIterator[Running]:
+    """With a store that knows nothing."""
     async with gateway_for(server, tmp_path) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def grammars(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of compiled sets: the empty one, and those of rooms, and of rooms and houses."""
+    folder = tmp_path_factory.mktemp("compiled")
+
+    async def compile_them() -> None:
+        store = Store(folder / "store", Bounds())
+        await store.add(ROOM)
+        await store.add(HOUSE)
+        for files in ([], [ROOM_FILE], [ROOM_FILE, HOUSE_FILE]):
+            await store.agree(Settings(), await store.known(files))
+        await store.close()
+
+    asyncio.run(compile_them())
+    return folder / "store" / "grammars"
+
+
+@pytest.fixture
+async def store(tmp_path: Path, grammars: Path) -> AsyncIterator[Store]:
+    shutil.copytree(grammars, tmp_path / "store" / "grammars")
+    made = Store(tmp_path / "store", Bounds())
+    yield made
+    await made.close()

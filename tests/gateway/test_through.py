@@ -47,19 +47,19 @@ async def test_exi_and_xml_meet(running: Running) -> None:
     assert running.figures.up.stanzas == 3 and 0 < running.figures.ratio < 1
 
 
-async def test_schemas_are_uploaded_and_the_agreement_is_remembered(running: Running) -> None:
-    async with running.client(files=FILES) as owner:
+async def test_schemas_are_uploaded_and_the_agreement_is_remembered(fresh: Running) -> None:
+    async with fresh.client(files=FILES) as owner:
         assert (await owner.ask("localhost", "get", DISCO)).get("type") == "result"
         known = owner.configuration_id
-    async with running.client(files=FILES, known=known) as owner:
+    async with fresh.client(files=FILES, known=known) as owner:
         assert owner.configuration_id == known
         assert (await owner.ask("localhost", "get", DISCO)).get("type") == "result"
 
 
-async def test_the_product_schemas_are_there_already(running: Running) -> None:
-    async with running.client(files=PRODUCT, grammars=schemas.grammars()) as owner:
+async def test_the_product_schemas_are_there_already(fresh: Running) -> None:
+    async with fresh.client(files=PRODUCT, grammars=schemas.grammars()) as owner:
         assert (await owner.ask("localhost", "get", DISCO)).get("type") == "result"
-    assert not list((running.folder / "store" / "schemas").glob("*"))
+    assert not list((fresh.folder / "store" / "schemas").glob("*"))
 
 
 @pytest.mark.parametrize("more", [{}, {"clear": True}, {"propose": False}], ids=["tls", "clear", "default"])

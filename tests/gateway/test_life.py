@@ -1,0 +1,284 @@
+"""A gateway over time: limits, slow peers, lost servers, new certificates, and the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from xml.etree.ElementTree import Element, fromstring
+
+import pytest
+
+from hub.demo.prosody import make_certificates
+from hub.errors import LinkError
+from hub.gateway.domains import Domain
+from hub.gateway.limits import Limits
+from hub.session import exi_setup
+from tests.e2e.raw import STREAM, TIMEOUT_S, TLS
+from tests.e2e.world import World
+from tests.gateway.conftest import Running, domain_of, gateway_for
+from tests.gateway.test_wrong import HEADER, fault_of, logged_in, rest, secured, speaking
+from tests.helpers import until
+
+PING = "<ping xmlns='urn:xmpp:ping'/>"
+
+
+async def told(reader: asyncio.StreamReader) -> list[Element]:
+    async with asyncio.timeout(TIMEOUT_S):
+        text = await reader.read()
+    return list(fromstring(text)) if text else []
+
+
+@contextlib.asynccontextmanager
+async def connected(running: Running) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+
+# --------------------------------------------------------------------------- limits
+
+
+@pytest.mark.parametrize("limits", [Limits(connections=1), Limits(connections_per_address=1)], ids=["all", "address"])
+async def test_one_connection_too_many(server: World, store_folder: Path, limits: Limits) -> None:
+    async with gateway_for(server, store_folder, limits) as running:
+        async with running.plain() as first:
+            async with connected(running) as (reader, _):
+                assert fault_of(await told(reader)) == "resource-constraint"
+            assert (await first.ask("localhost", "get", PING)).get("type") == "result"
+            assert sum(running.figures.refused.values()) == 1
+        await until(lambda: running.gateway.connections == 0, "it has left")
+        async with running.plain("reader") as second:
+            assert (await second.ask("localhost", "get", PING)).get("type") == "result"
+
+
+HASTY = Limits(open_timeout=0.3, tls_timeout=0.3, login_timeout=0.4, stall_timeout=0.3)
+
+
+@pytest.fixture
+async def hasty(server: World, store_folder: Path) -> AsyncIterator[Running]:
+    async with gateway_for(server, store_folder, HASTY) as made:
+        yield made
+
+
+@pytest.mark.parametrize("said", ["", "<?xml version='1.0'?>", HEADER[:30], HEADER])
+async def test_silence_before_tls(hasty: Running, said: str) -> None:
+    async with connected(hasty) as (reader, writer):
+        writer.write(said.encode())
+        assert fault_of(await told(reader)) == "connection-timeout"
+
+
+async def test_silence_where_tls_has_to_begin(hasty: Running) -> None:
+    async with connected(hasty) as (reader, writer):
+        writer.write(f"{HEADER}<starttls xmlns='{TLS}'/>".encode())
+        async with asyncio.timeout(TIMEOUT_S):
+            assert (await reader.read()).endswith(f"<proceed xmlns='{TLS}'/>".encode())
+
+
+async def test_no_tls_where_tls_has_to_begin(hasty: Running) -> None:
+    async with connected(hasty) as (reader, writer):
+        writer.write(f"{HEADER}<starttls xmlns='{TLS}'/>".encode())
+        await reader.readuntil(b"<proceed")
+        writer.write(HEADER.encode())
+        async with asyncio.timeout(TIMEOUT_S):
+            await reader.read()
+
+
+async def test_silence_after_tls(hasty: Running) -> None:
+    client = await secured(hasty)
+    async with asyncio.timeout(TIMEOUT_S):
+        assert b"connection-timeout" in await client._reader.read()
+    client._writer.close()
+    await asyncio.gather(client._writer.wait_closed(), return_exceptions=True)
+
+
+async def test_no_login(hasty: Running) -> None:
+    client = await secured(hasty)
+    await client._open_stream()
+    assert fault_of(await rest(client)) == "policy-violation"
+
+
+async def test_silence_after_compressed(hasty: Running) -> None:
+    client = await logged_in(hasty)
+    await client.set_up()
+    await client.compress()
+    assert fault_of(await client.rest()) == "connection-timeout"
+    await client.disconnect()
+
+
+async def test_a_session_may_be_silent(hasty: Running) -> None:
+    async with hasty.client() as client, hasty.plain("reader") as reader:
+        await asyncio.sleep(1.5 * HASTY.login_timeout)  # the silence is what is tested
+        for each in (client, reader):
+            assert (await each.ask("localhost", "get", PING)).get("type") == "result"
+
+
+# --------------------------------------------------------------------------- slow peers
+
+
+async def test_a_client_that_takes_nothing_is_closed_and_the_gateway_holds_little(
+    server: World, store_folder: Path
+) -> None:
+    body = "x" * 100_000
+    async with gateway_for(server, store_folder, replace(HASTY, stall_timeout=1.0)) as running:
+        slow = await speaking(running)
+        await slow.bind()
+        slow._task.cancel()
+        slow._writer.transport.pause_reading()
+        async with running.plain("reader") as reader:
+            for _ in range(200):
+                if running.gateway.connections == 1:
+                    break
+                reader.write(f"<message to='{slow.jid}'><body>{body}</body></message>")
+                assert (await reader.ask("localhost", "get", PING)).get("type") == "result"
+            await until(lambda: running.gateway.connections == 1, "the slow one is closed")
+        assert running.figures.to_clients["exi"] < 15_000_000  # what kernels buffer, not what was sent
+        slow._writer.transport.abort()
+
+
+async def test_a_server_that_takes_nothing_stops_its_client(own_server: World, store_folder: Path) -> None:
+    async with gateway_for(own_server, store_folder, replace(HASTY, stall_timeout=1.0)) as running:
+        client = await speaking(running)
+        await client.bind()
+        own_server.freeze()
+        try:
+            for index in range(500):
+                client.write(f"<message to='reader@localhost'><body>{index}{'x' * 100_000}</body></message>")
+                with contextlib.suppress(ConnectionError, TimeoutError):
+                    async with asyncio.timeout(0.05):
+                        await client._writer.drain()
+                if not running.gateway.connections:
+                    break
+            await until(lambda: running.gateway.connections == 0, "it is closed")
+        finally:
+            own_server.thaw()
+        assert running.figures.to_servers < 15_000_000
+        client._task.cancel()
+        await client.disconnect()
+
+
+# --------------------------------------------------------------------------- servers
+
+
+async def test_a_lost_server(own_server: World, store_folder: Path) -> None:
+    async with gateway_for(own_server, store_folder) as running:
+        client, binary, plain = running.client(), running.binary("reader"), running.plain("reader")
+        async with client, binary, plain:
+            own_server.kill()
+            for each in (client, binary, plain):
+                await each.take(lambda stanza: stanza.tag == f"{STREAM}error", "the error")
+            await until(lambda: running.gateway.connections == 0, "everybody has left")
+        assert running.figures.faults == {"remote-connection-failed": 3}
+        assert b"remote-connection-failed" in await opened(running)
+
+
+async def test_a_server_that_ends_a_session(running: Running) -> None:
+    older, binary = running.client(), running.binary("reader")
+    async with older, binary, running.client(), running.binary("reader"):  # the same resources: the older ones go
+        for each in (older, binary):
+            error = await each.take(lambda stanza: stanza.tag == f"{STREAM}error", "the server's own error")
+            assert error[0].tag.endswith("}conflict")
+            await each.take(lambda stanza: stanza.tag == exi_setup.STREAM_END, "the end")
+    assert not running.figures.faults
+
+
+async def opened(running: Running) -> bytes:
+    """All that a client hears that opens its stream behind TLS, where the server is not to be had."""
+    domain = running.gateway.shared.domains.first.domain.name
+    client = await secured(running, domain)
+    client.write(HEADER.replace("localhost", domain))
+    async with asyncio.timeout(TIMEOUT_S):
+        data = await client._reader.read()
+    client._writer.close()
+    await asyncio.gather(client._writer.wait_closed(), return_exceptions=True)
+    return data
+
+
+@pytest.mark.parametrize("wrong", ["authority", "name", "port", "silence"])
+async def test_a_server_that_is_not_the_domains(server: World, store_folder: Path, tmp_path: Path, wrong: str) -> None:
+    make_certificates(tmp_path, "other.example")
+    silent = socket.create_server(("127.0.0.1", 0))  # the kernel accepts, nobody answers
+    changes = {
+        "authority": {"ca_file": tmp_path / "ca.pem"},
+        "name": {"name": "other.example"},
+        "port": {"server": ("127.0.0.1", 1)},
+        "silence": {"server": silent.getsockname()},
+    }[wrong]
+    limits = Limits(connect_timeout=0.5)
+    with silent:
+        async with gateway_for(server, store_folder, limits, **changes) as running:
+            data = await opened(running)
+        assert b"remote-connection-failed" in data and b"mechanism" not in data
+
+
+# --------------------------------------------------------------------------- resumption (XEP-0198)
+
+
+async def test_a_session_that_was_cut_is_resumed(running: Running) -> None:
+    sm = "xmlns='urn:xmpp:sm:3'"
+    client = await speaking(running)
+    await client.bind()
+    client.send(fromstring(f"<enable {sm} resume='true'/>"))
+    enabled = await client.take(lambda stanza: stanza.tag == "{urn:xmpp:sm:3}enabled")
+    client._task.cancel()
+    client._writer.transport.abort()
+    async with running.plain("reader") as reader:
+        reader.write(f"<message to='{client.jid}'><body>meanwhile</body></message>")
+        assert (await reader.ask("localhost", "get", PING)).get("type") == "result"
+    again = await speaking(running)
+    again.send(fromstring(f"<resume {sm} h='0' previd='{enabled.get('id')}'/>"))
+    found = [await again.next(), await again.next(), await again.next()]
+    assert "{urn:xmpp:sm:3}resumed" in [element.tag for element in found]
+    assert "meanwhile" in [element.findtext("{jabber:client}body") for element in found]
+    await again.disconnect()
+
+
+# --------------------------------------------------------------------------- certificates
+
+
+async def test_new_certificates_for_new_connections(server: World, store_folder: Path, tmp_path: Path) -> None:
+    make_certificates(tmp_path, "localhost")
+    async with gateway_for(server, store_folder) as running, running.client() as client:
+        domains = running.gateway.shared.domains
+        with pytest.raises(LinkError, match="no certificate and key"):
+            domains.load([domain_of(server, key=tmp_path / "key.pem")])
+        with pytest.raises(LinkError, match="at least one domain"):
+            domains.load([])
+        async with running.plain("reader"):
+            pass  # the table before is still in use
+        domains.load([domain_of(server, certificate=tmp_path / "cert.pem", key=tmp_path / "key.pem")])
+        with pytest.raises(Exception, match="certificate verify failed"):
+            await running.plain("reader").__aenter__()
+        assert (await client.ask("localhost", "get", PING)).get("type") == "result"
+
+
+async def test_the_certificate_of_the_domain_that_is_asked_for(running: Running, tmp_path: Path, server: World) -> None:
+    make_certificates(tmp_path, "other.example")
+    other = Domain(name="other.example", certificate=tmp_path / "cert.pem", key=tmp_path / "key.pem", server=("::1", 1))
+    running.gateway.shared.domains.load([other, domain_of(server)])
+    async with running.plain(), running.binary("reader"):
+        pass  # by `to`, and by the name in TLS alone
+
+
+# --------------------------------------------------------------------------- the end
+
+
+async def test_everybody_is_told_and_nobody_new_comes_in(own_server: World, store_folder: Path) -> None:
+    async with gateway_for(own_server, store_folder) as running:
+        client, binary, plain = running.client(), running.binary("reader"), running.plain("reader")
+        async with connected(running) as (reader, _), client, binary, plain:
+            await until(lambda: running.gateway.connections == 4, "all are there")
+            await running.gateway.drain()
+            assert running.gateway.connections == 0
+            for each in (client, binary, plain):
+                error = await each.take(lambda stanza: stanza.tag == f"{STREAM}error", "the error")
+                assert error[0].tag.endswith("}system-shutdown")
+            assert fault_of(await told(reader)) == "system-shutdown"
+            with pytest.raises(OSError):
+                await asyncio.open_connection("127.0.0.1", running.port)
