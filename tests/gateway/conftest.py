@@ -21,6 +21,7 @@ from hub.gateway.shared import Port, Shared
 from hub.gateway.store import Store
 from tests.e2e.raw import RawClient
 from tests.e2e.world import World
+from tests.ejabberd import Ejabberd
 
 from .client import BinaryClient, ExiClient
 
@@ -44,7 +45,7 @@ class Running:
     """A gateway and whom it stands in front of."""
 
     gateway: Gateway
-    world: World
+    world: World | Ejabberd
     store: Store
     folder: Path
 
@@ -78,7 +79,7 @@ class Running:
         )  # fmt: skip
 
 
-def domain_of(world: World, **changes: Any) -> Domain:
+def domain_of(world: World | Ejabberd, **changes: Any) -> Domain:
     made = Domain(name="localhost", certificate=world.folder / "cert.pem", key=world.folder / "key.pem",
                   server=(world.address.host, world.address.port), ca_file=world.ca_file)  # fmt: skip
     return replace(made, **changes)
@@ -86,7 +87,7 @@ def domain_of(world: World, **changes: Any) -> Domain:
 
 @contextlib.asynccontextmanager
 async def gateway_for(
-    world: World, folder: Path, limits: Limits | None = None, bounds: Bounds | None = None, **domain: Any
+    world: World | Ejabberd, folder: Path, limits: Limits | None = None, bounds: Bounds | None = None, **domain: Any
 ) -> AsyncIterator[Running]:
     limits = limits or Limits()
     bounds = replace(bounds or Bounds(), limits=limits.exi)
