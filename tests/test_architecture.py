@@ -56,7 +56,7 @@ ROOMS: dict[str, Room] = {
     "hub.session": Room(("hub.session", "hub.exi", "hub.errors"), SLIXMPP),
     "hub.telemetry": Room(("hub.telemetry", "hub.things", "hub.errors", "devices.base")),
     "hub.gateway": Room(("hub.gateway", "hub.exi", "hub.session", "hub.errors")),
-    "hub.gateway.metrics": Room(("hub.gateway",), frozenset({"prometheus_client"})),
+    "hub.gateway.metrics": Room(("hub.gateway", "hub.errors"), frozenset({"prometheus_client"})),
     "hub.bridges": Room(("hub.bridges", "hub.things", "hub.errors", "hub.services"), frozenset({"paho", "aiomqtt"})),
     "hub.dashboard": Room(("hub.dashboard", "hub.things", "hub.errors", "hub.services"), frozenset({"nicegui"})),
     "hub.node": ANYTHING,

@@ -150,6 +150,7 @@ async def _serve(settings: config_gateway.Gateway, config: Path | None, given: M
     loop.add_signal_handler(signal.SIGUSR1, lambda: log.info("%s", figures_line(shared)))
     gc.collect()
     gc.freeze()  # what the imports made stays for ever: do not walk it again at every collection
+    metrics = await _metrics(settings, shared)
     tasks = [asyncio.create_task(_status(shared)), asyncio.create_task(_watchdog())]
     notify.ready(figures_line(shared))
     try:
@@ -159,8 +160,22 @@ async def _serve(settings: config_gateway.Gateway, config: Path | None, given: M
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if metrics is not None:
+            metrics.close()
         await running.drain()
         log.info("stopped; %s", figures_line(shared))
+
+
+async def _metrics(settings: config_gateway.Gateway, shared: Shared) -> asyncio.Server | None:
+    if settings.metrics is None:
+        return None
+    try:
+        from hub.gateway import metrics
+    except ImportError:
+        raise HubError("metrics take prometheus_client: `pip install 'xmpp-iot-hub[gateway]'`") from None
+    server = await metrics.serve(*address(settings.metrics), shared.figures)
+    log.info("figures are at http://%s/metrics", settings.metrics)
+    return server
 
 
 def _reload(shared: Shared, config: Path | None, given: Mapping[str, Any]) -> None:

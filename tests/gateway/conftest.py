@@ -8,6 +8,7 @@ import contextlib
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,13 @@ from hub.gateway.store import Store
 from hub.session.exi_setup import Settings
 from tests.e2e.raw import RawClient
 from tests.e2e.world import World
+from tests.ejabberd import Ejabberd
 from tests.gateway.samples import HOUSE, HOUSE_FILE, ROOM, ROOM_FILE
 
 from .client import BinaryClient, ExiClient
+
+# Where the library is not installed that shows the figures, its tests do not exist.
+collect_ignore = [] if find_spec("prometheus_client") else ["test_metrics.py"]
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +54,7 @@ class Running:
     """A gateway and whom it stands in front of."""
 
     gateway: Gateway
-    world: World
+    world: World | Ejabberd
     store: Store
     folder: Path
 
@@ -83,7 +88,7 @@ class Running:
         )  # fmt: skip
 
 
-def domain_of(world: World, **changes: Any) -> Domain:
+def domain_of(world: World | Ejabberd, **changes: Any) -> Domain:
     made = Domain(name="localhost", certificate=world.folder / "cert.pem", key=world.folder / "key.pem",
                   server=(world.address.host, world.address.port), ca_file=world.ca_file)  # fmt: skip
     return replace(made, **changes)
@@ -91,7 +96,7 @@ def domain_of(world: World, **changes: Any) -> Domain:
 
 @contextlib.asynccontextmanager
 async def gateway_for(
-    world: World, folder: Path, limits: Limits | None = None, bounds: Bounds | None = None, **domain: Any
+    world: World | Ejabberd, folder: Path, limits: Limits | None = None, bounds: Bounds | None = None, **domain: Any
 ) -> AsyncIterator[Running]:
     limits = limits or Limits()
     bounds = replace(bounds or Bounds(), limits=limits.exi)
