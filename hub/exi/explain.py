@@ -23,7 +23,7 @@ from .events import AT_ANY, AT_NS, AT_UNTYPED, SE_ANY, SE_NS
 from .grammars import Grammars
 from .names import QName
 from .options import BIT_PACKED, Options
-from .sinks import ElementSink
+from .sinks import ElementSink, Sink
 from .states import State
 from .stream import DEFAULTS, no_grammars
 from .tables import Tables
@@ -79,11 +79,12 @@ class Explanation:
         )
 
 
-class NotingSink(ElementSink):
-    """Builds the element, and remembers what the latest event was."""
+class NotingSink(Sink):
+    """Hands everything to an `ElementSink`, and remembers what the latest event was."""
 
     def __init__(self, strip_ghosts: bool = False) -> None:
         super().__init__(strip_ghosts)
+        self.elements = ElementSink(strip_ghosts)
         self.names: list[str] = []
         self.kind, self.name, self.value, self.depth = OTHER, "", "", 0
 
@@ -92,24 +93,24 @@ class NotingSink(ElementSink):
         self.depth = len(self.names) - 1
 
     def start(self, qname: QName, prefix: str) -> None:
-        super().start(qname, prefix)
+        self.elements.start(qname, prefix)
         self.names.append(qname.tag)
         self.note(START, qname.tag)
 
     def attribute(self, qname: QName, value: str, prefix: str) -> None:
-        super().attribute(qname, value, prefix)
+        self.elements.attribute(qname, value, prefix)
         self.note(ATTRIBUTE, qname.tag, value)
 
     def type_attribute(self, value: QName, prefix: str, value_prefix: str) -> None:
-        super().type_attribute(value, prefix, value_prefix)
+        self.elements.type_attribute(value, prefix, value_prefix)
         self.note(ATTRIBUTE, "xsi:type", value.tag)
 
     def text(self, value: str) -> None:
-        super().text(value)
+        self.elements.text(value)
         self.note(TEXT, self.names[-1], value)
 
     def end(self) -> None:
-        super().end()
+        self.elements.end()
         self.note(END, self.names[-1])
         self.names.pop()
 
@@ -147,7 +148,7 @@ class Explainer:
         spare = -int(reader.pos) % 8
         if spare:
             parts.append(Part(PADDING, 0, "", "", DECLARED, spare))
-        [element] = sink.take()
+        [element] = sink.elements.take()
         return Explanation(tuple(parts), element, (int(reader.pos) + spare) // 8)
 
     def _reader(self, data: bytes) -> BitReader:
@@ -197,4 +198,4 @@ class Explainer:
         return index - 1
 
 
-__all__ = ["Explainer", "Explanation", "NotingSink", "Part"]
+__all__ = ["Explainer", "Explanation", "Part"]

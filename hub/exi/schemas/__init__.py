@@ -14,15 +14,17 @@ Rules of this package
   a part of them: `set_of` knows a whole set and no subset.
 * What ships is what the XSD files compile to: `python -m hub.exi.schemas` writes it anew, a test compares.
 
-The set `xmpp` is for the bodies after negotiation (wrapper schema `urn:xmpp:exi:cs`), `default` for the set-up of the
-alternative transport binding (`urn:xmpp:exi:default`), before anything is agreed on.
+The set `xmpp` is for the bodies after negotiation; `default` for the set-up of the alternative transport binding,
+before anything is agreed on (schemaId `urn:xmpp:exi:default`). XEP-0322 wants the default set to be of the published
+files; ours are other files, so only a peer that has this package understands that binding. Negotiated sets know no
+such limit.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -36,8 +38,13 @@ from hub.exi.grammars import Grammars
 XMPP: Final = "xmpp"
 DEFAULT: Final = "default"
 
-WRAPPERS: Final[Mapping[str, str]] = {XMPP: "urn:xmpp:exi:cs", DEFAULT: "urn:xmpp:exi:default"}
-"""Set → target namespace of its wrapper schema (XEP-0322, "Generation of Canonic Schemas")."""
+SETS: Final = (XMPP, DEFAULT)
+
+DEFAULT_SCHEMA_ID: Final = "urn:xmpp:exi:default"
+"""What the header of a stream names for the set `default`. The namespace of its wrapper is that of all sets."""
+
+WRAPPER_NAMESPACE: Final = "urn:xmpp:exi:cs"
+"""Target namespace of the wrapper schema of every set (XEP-0322, "Generation of Canonic Schemas")."""
 
 _DEFAULT_FILES: Final = frozenset({"exi.xsd", "stream-errors.xsd", "streams.xsd", "xml.xsd"})
 _TARGET: Final = re.compile(rb'\btargetNamespace="([^"]+)"')
@@ -80,7 +87,7 @@ def grammars(set_: str = XMPP) -> Grammars:
 def set_of(offered: Iterable[Identity]) -> str | None:
     """The set that consists of exactly these files; None when there is no such set. Order and repeats do not count."""
     wanted = frozenset(offered)
-    return next((name for name in WRAPPERS if wanted == {file.identity for file in files(name)}), None)
+    return next((name for name in SETS if wanted == {file.identity for file in files(name)}), None)
 
 
 def fingerprint(set_: str = XMPP) -> str:
@@ -89,8 +96,8 @@ def fingerprint(set_: str = XMPP) -> str:
     return _md5("".join(lines).encode("utf-8"))
 
 
-def canonical_schema(target: str, imported: Iterable[tuple[str, str]]) -> str:
-    """The wrapper schema of a negotiated set. `target`: its namespace; `imported`: (namespace, location) of each file.
+def canonical_schema(imported: Iterable[tuple[str, str]]) -> str:
+    """The wrapper schema of a negotiated set. `imported`: (namespace, location) of each file.
 
     The imports stand in ascending order of namespaces, as both ends have to make the same schema of the same files.
     """
@@ -100,13 +107,13 @@ def canonical_schema(target: str, imported: Iterable[tuple[str, str]]) -> str:
     )
     return (
         '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" '
-        f'targetNamespace={quoteattr(target)} elementFormDefault="qualified">\n{imports}</xs:schema>\n'
+        f'targetNamespace={quoteattr(WRAPPER_NAMESPACE)} elementFormDefault="qualified">\n{imports}</xs:schema>\n'
     )
 
 
 def _check(set_: str) -> None:
-    if set_ not in WRAPPERS:
-        raise SchemaError(f"there is no set of schemas {set_!r}; known are {', '.join(WRAPPERS)}")
+    if set_ not in SETS:
+        raise SchemaError(f"there is no set of schemas {set_!r}; known are {', '.join(SETS)}")
 
 
 @cache

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hub.exi.errors import SchemaError
 from hub.exi.grammarfile import dumps
-from hub.exi.schemas import WRAPPERS, canonical_schema, files
+from hub.exi.schemas import SETS, canonical_schema, files
 from hub.exi.xsd import load_schemas
 
 HERE = Path(__file__).parent
@@ -22,14 +22,14 @@ def compiled(set_: str) -> bytes:
     imported = [(file.namespace, (HERE / file.name).as_uri()) for file in files(set_)]
     with tempfile.TemporaryDirectory() as folder:
         wrapper = Path(folder) / f"{set_}.xsd"
-        wrapper.write_text(canonical_schema(WRAPPERS[set_], imported), encoding="utf-8")
+        wrapper.write_text(canonical_schema(imported), encoding="utf-8")
         return dumps(load_schemas([wrapper]))
 
 
 def main(arguments: list[str]) -> int:
     folder = Path(arguments[0]) if arguments else HERE
     try:
-        for set_ in WRAPPERS:
+        for set_ in SETS:
             data = compiled(set_)
             (folder / f"{set_}.exig").write_bytes(data)
             print(f"{folder / set_}.exig: {len(data)} bytes")
