@@ -26,7 +26,7 @@ class BuiltIn:
 
 def built_in() -> BuiltIn:
     """All files that ship, and the sets that need not be compiled."""
-    files = {_named(file): file.data for name in schemas.WRAPPERS for file in schemas.files(name)}
+    files = {_named(file): file.data for name in schemas.SETS for file in schemas.files(name)}
     sets = {
         frozenset(map(_named, schemas.files(name))): partial(schemas.grammars, name)
         for name in NEGOTIATED

@@ -73,8 +73,8 @@ def parse_text(type_: ValueType, text: str) -> Value:
     try:
         return _PARSERS[type_](text.strip(" \t\r\n"))
     except (ValueError, InvalidOperation, OverflowError):
-        shown = text if len(text) <= 40 else text[:40] + "…"
-        raise ValueError(f"{shown!r} is not {_MEANING[type_]}") from None
+        shown = repr(text)  # before it is cut: what is escaped is longer than the text
+        raise ValueError(f"{shown if len(shown) <= 60 else shown[:60] + '…'} is not {_MEANING[type_]}") from None
 
 
 def parse_datetime(text: str) -> dt.datetime:
