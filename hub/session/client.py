@@ -127,7 +127,9 @@ class Client(ClientXMPP):
         if text == self.stream_footer:
             self.send_element(Element(setup.STREAM_END))
         elif text.strip():
-            self.send_element(ET.fromstring(text))
+            # As it would stand in a stream: slixmpp leaves out what the stream has declared
+            around = f"<stream:stream xmlns='{self.default_ns}' xmlns:stream='{STREAMS}'>{text}</stream:stream>"
+            self.send_element(ET.fromstring(around)[0])
 
     def _write_stanza(self, stanza: StanzaBase) -> StanzaBase | None:
         """The last filter of slixmpp's sender: notes what will be answered, and writes it where it becomes no text."""
