@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from .bits import BitReader, BitWriter
@@ -49,7 +50,8 @@ def encode(
     element: ET.Element | Sequence[ET.Element], grammars: Grammars | None = None, options: Options = DEFAULTS
 ) -> bytes:
     """Element → EXI stream; a sequence of elements with a fragment."""
-    roots = [element] if isinstance(element, ET.Element) else list(element)
+    several = isinstance(element, Sequence) and not hasattr(element, "tag")
+    roots: list[Any] = list(element) if several else [element]
     if len(roots) != 1 and not options.fragment:
         raise EncodeError(f"a document has one root element, not {len(roots)}")
     encoder = _encoder(grammars, options)
@@ -83,7 +85,7 @@ def decode_all(
 
 def _decode(data: bytes, grammars: Grammars | None, options: Options, sink: Sink) -> None:
     """Read the header, then the body into a sink; an options document overrules `options`."""
-    data = bytes(data)
+    data = bytes(memoryview(data))
     header = read_header(data, options)
     if header.options is not None:
         options = header.options

@@ -17,7 +17,7 @@ from .names import NameSpace, QName, is_name
 from .native import i64
 from .options import Options
 from .sinks import Sink
-from .states import Production, State
+from .states import FRAGMENT_CONTENT, Production, State
 from .tables import Tables
 
 EVENT_SIZE: Final = 8
@@ -141,7 +141,14 @@ class CodeReader:
         production.qname = qname
         production.datatype = self.view.untyped
         production.next = state
-        state.learn(production, self.journal)
+        self.learn(state, production)
+
+    def learn(self, state: State, production: Production) -> None:
+        """Teach a built-in grammar a production, as the encoder did."""
+        if state.kind == FRAGMENT_CONTENT:
+            state.learn(production, self.journal)  # gone with the body
+        else:
+            self.tables.learn(state, production)
 
     # --- errors and limits ----------------------------------------------------------------------------------
 

@@ -173,7 +173,7 @@ class BodyDecoder(CodeReader):
             production.qname = qname
             production.next = following
             production.child = child
-            state.learn(production, self.journal)
+            self.learn(state, production)
         self.begin(qname, prefix, following, child)
 
     def enter(self, qname: QName, following: State, child: State) -> None:
@@ -421,7 +421,7 @@ class BodyDecoder(CodeReader):
         state = self.state
         if event == EE:
             if state.builtin and not state.knows(LEARNED_END):
-                state.learn(Production(EE, 0), self.journal)
+                self.learn(state, Production(EE, 0))
             self.end_element()
         elif event == AT_TYPE:
             self.type_value()
@@ -442,7 +442,7 @@ class BodyDecoder(CodeReader):
             if state.builtin and not state.knows(LEARNED_TEXT):
                 production = Production(CH_ANY, 0)
                 production.next = state.content
-                state.learn(production, self.journal)
+                self.learn(state, production)
             self.text_value(self.view.untyped)
             self.state = self.view.content_state(state)
         else:

@@ -141,10 +141,10 @@ class Grammars:
 
     @classmethod
     def read(cls, path: str | Path) -> Grammars:
-        """Load a grammar file; needs no schema library."""
-        from .grammarfile import loads
+        """Load a grammar file; needs no schema library. `SchemaError` if it is absent, damaged or too large."""
+        from .grammarfile import read
 
-        return loads(Path(path).read_bytes())
+        return read(Path(path))
 
     def write(self, path: str | Path) -> None:
         """Save as a grammar file."""
@@ -222,7 +222,7 @@ class View:
         if found is None:
             try:
                 found = self.states[index] = self.lower(index)
-            except (IndexError, KeyError, OverflowError) as error:
+            except (IndexError, KeyError, OverflowError, ValueError) as error:
                 raise SchemaError(f"the grammars are damaged: state {index} cannot be read") from error
         return found
 
@@ -242,6 +242,8 @@ class View:
             for operand in OPERANDS[event]:
                 self.operand(production, operand, words[at])
                 at += 1
+            if event == AT and code != state.attribute_count:
+                raise ValueError("attributes come first")
             state.add(production)
         offered = self.offered
         if self.strict:

@@ -179,6 +179,7 @@ class NameTable:
         self.by_uri: dict[str, NameSpace] = {}
         self.by_tag: dict[str, QName] = {}
         self.prefix_count: i64 = 0  # prefixes added by the stream
+        self.characters: i64 = 0  # of all URIs, names and prefixes added
 
     def space(self, uri: str) -> NameSpace | None:
         """The partition of a URI, if it has one."""
@@ -201,6 +202,7 @@ class NameTable:
         journal.appended(self.spaces)
         self.by_uri[uri] = space
         journal.added(self.by_uri, uri)
+        self.count_characters(uri, journal)
         return space
 
     def own(self, space: NameSpace, journal: Journal) -> NameSpace:
@@ -222,6 +224,7 @@ class NameTable:
         journal.added(mine.by_local, local)
         self.by_tag[qname.tag] = qname
         journal.added(self.by_tag, qname.tag)
+        self.count_characters(qname.tag, journal)
         return qname
 
     def add_prefix(self, space: NameSpace, prefix: str, journal: Journal) -> None:
@@ -231,7 +234,13 @@ class NameTable:
         journal.appended(mine.prefixes)
         journal.changed(self, "prefix_count", int(self.prefix_count))
         self.prefix_count += 1
+        self.count_characters(prefix, journal)
 
-    def size(self) -> int:
+    def count_characters(self, text: str, journal: Journal) -> None:
+        """Note how much the tables hold."""
+        journal.changed(self, "characters", int(self.characters))
+        self.characters += len(text)
+
+    def size(self) -> i64:
         """How many URIs, names and prefixes the stream has added."""
-        return len(self.by_uri) + len(self.by_tag) + int(self.prefix_count)
+        return len(self.by_uri) + len(self.by_tag) + self.prefix_count

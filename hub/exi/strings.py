@@ -48,6 +48,7 @@ class ValueTable:
         self.global_values: list[Value] = []
         self.partitions: dict[QName, Partition] = {}
         self.next_global: i64 = 0  # only meaningful once the capacity is used up
+        self.characters: i64 = 0  # of all values in the table
 
     def partition(self, qname: QName) -> Partition:
         """The local partition of a name; empty ones need no journal, as they code like absent ones."""
@@ -59,7 +60,7 @@ class ValueTable:
 
     def add(self, text: str, qname: QName, journal: Journal) -> None:
         """Number a string that has just been written or read in full."""
-        length = len(text)
+        length: i64 = len(text)
         if length == 0 or self.capacity == 0 or (self.max_length >= 0 and length > self.max_length):
             return
         values = self.global_values
@@ -73,11 +74,13 @@ class ValueTable:
         partition.values[int(partition.count)] = value
         partition.count += 1
         self.by_text[text] = value
+        self.characters += length
         journal.numbered(self, value)
 
     def forget(self, value: Value) -> None:
         """Take back the latest addition, if the table was not full then."""
         self.global_values.pop()
+        self.characters -= len(value.text)
         partition = self.partition(value.owner)
         partition.count -= 1
         del partition.values[int(partition.count)]
@@ -92,6 +95,8 @@ class ValueTable:
         journal.changed(self, "next_global", int(index))
         self.next_global = index + 1 if index + 1 < self.capacity else 0
         old = self.global_values[index]
+        journal.changed(self, "characters", int(self.characters))
+        self.characters += len(text) - len(old.text)
         place = self.partition(old.owner).values
         journal.replaced(place, int(old.local_id), old)
         del place[int(old.local_id)]

@@ -117,9 +117,12 @@ def test_events_without_content_are_not_free() -> None:
 
 
 def test_prefixes() -> None:
-    options = exi.Options(preserve=frozenset({"prefixes"}), limits=exi.Limits(prefixes=20))
+    kept = exi.Options(preserve=frozenset({"prefixes"}))
+    options = kept.with_(limits=exi.Limits(prefixes=20))
     nested = "".join(f"<a xmlns:p{number}='urn:x'>" for number in range(30)) + "</a>" * 30
-    data = exi.from_xml(nested.encode(), None, options)
+    with pytest.raises(exi.EncodeError, match="declarations"):
+        exi.from_xml(nested.encode(), None, options)
+    data = exi.from_xml(nested.encode(), None, kept)
     for read in (exi.decode, exi.to_xml):
         with pytest.raises(exi.LimitError):
             read(data, None, options)
