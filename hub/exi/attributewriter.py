@@ -17,7 +17,7 @@ from .errors import EncodeError
 from .events import AT_ANY, AT_NIL, AT_TYPE, AT_UNTYPED, NS
 from .grammars import View
 from .lexical import WHITESPACE
-from .names import XSD_URI, XSI_NIL, XSI_TYPE, XSI_URI, QName, attribute_order, clark, split_clark
+from .names import XMLNS_URI, XSD_URI, XSI_NIL, XSI_TYPE, XSI_URI, QName, attribute_order, clark, split_clark
 from .options import Options
 from .states import FRAGMENT_CONTENT, Production
 from .tables import Tables
@@ -152,6 +152,8 @@ class AttributeWriter(CodeWriter):
             return  # hints for a validator; strict grammars have no place for them
         state = self.state
         uri, local = split_clark(tag)
+        if tag == "xmlns" or uri == XMLNS_URI:
+            raise EncodeError(f"a namespace declaration is no attribute{self.where()}")
         production = state.attribute_spaces.get(uri)
         if production is None:
             production = state.any_attribute
@@ -205,10 +207,6 @@ class AttributeWriter(CodeWriter):
         self, uri: str, local: str, prefix: str = "", value_prefix: str = "", text: str = ""
     ) -> None:
         """AT(xsi:type) with the name it stands for; must come before all other attributes."""
-        if self.view.lexical and not self.prefixes and uri:
-            raise EncodeError(
-                "xsi:type needs preserve prefixes beside lexical: its prefix would mean nothing"
-            )
         self.write_xsi_type(uri, local, prefix, value_prefix, text, self.profile and self.must_leave())
 
     def write_xsi_type(
@@ -225,7 +223,8 @@ class AttributeWriter(CodeWriter):
             assert found is not None
             values = self.tables.values
             write_string(self.writer, values, self.view.untyped, text, found, self.local_hits, self.journal)
-            named = names.find(clark(uri, local))
+            # Without the declarations a prefix means nothing to the decoder: the value is all local name (8.5.4.4.1).
+            named = names.find(clark(uri, local) if self.prefixes else text.strip(WHITESPACE))
         else:
             named = self.write_local(self.write_uri(uri), local)
             if self.prefixes:
@@ -243,16 +242,14 @@ class AttributeWriter(CodeWriter):
         if learned is not None:
             self.first(learned)
             return
-        wildcard = state.any_attribute
-        if wildcard is not None:
-            self.first(wildcard)
-        else:
-            self.second(AT_ANY, "xsi:type")
+        if not state.builtin:
+            # Where a schema is in effect, AT(*) must not stand for xsi:type (8.5.4.4.1, 8.5.3).
+            raise EncodeError(f"xsi:type cannot be carried here{self.where()}")
+        self.second(AT_ANY, "xsi:type")
         qname = self.write_qname(XSI_TYPE)
-        if wildcard is None and state.builtin:
-            if self.profile and state.count == 0:
-                self.stop(state)
-            self.learn_attribute(state, qname)
+        if self.profile and state.count == 0:
+            self.stop(state)
+        self.learn_attribute(state, qname)
 
     def xsi_nil(self, value: str, prefix: str) -> bool:
         """AT(xsi:nil) in a schema-informed state; False if it has to go as an ordinary attribute."""
@@ -262,9 +259,6 @@ class AttributeWriter(CodeWriter):
             return self.untyped_nil(value, prefix)
         if state.second_code[AT_NIL] >= 0:
             self.second(AT_NIL, "xsi:nil")
-        elif state.any_attribute is not None:
-            self.first(state.any_attribute)
-            self.write_qname(XSI_NIL)
         elif self.strict and nil in ("false", "0"):
             return True  # says nothing, and strict grammars have no place for it
         else:

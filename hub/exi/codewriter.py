@@ -88,7 +88,7 @@ class CodeWriter:
     # --- names ----------------------------------------------------------------------------------------------
 
     def write_uri(self, uri: str) -> NameSpace:
-        """A URI as hit or miss (7.3.1)."""
+        """A URI as hit or miss (7.3.2)."""
         names = self.tables.names
         space = names.space(uri)
         width = bits_for(len(names.spaces) + 1)
@@ -100,7 +100,7 @@ class CodeWriter:
         return space
 
     def write_local(self, space: NameSpace, local: str) -> QName:
-        """A local name as hit or miss (7.3.1)."""
+        """A local name as hit or miss (7.3.3)."""
         qname = space.by_local.get(local)
         if qname is None:
             if not is_name(local):

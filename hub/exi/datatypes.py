@@ -246,7 +246,7 @@ def read_integer(reader: BitReader) -> int:
 
 
 def write_date_time(writer: BitWriter, value: DateTime, kind: i64) -> None:
-    """The components that a date-time type has, in the order of table 7-3."""
+    """The components that a date-time type has, in the order of table 7-4."""
     if kind in (DATE_TIME, DATE, YEAR_MONTH, YEAR):
         write_integer(writer, value.year - 2000)
     if kind != TIME and kind != YEAR:

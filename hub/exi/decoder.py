@@ -286,7 +286,7 @@ class BodyDecoder(CodeReader):
         if qname.tag == XSI_NIL and not state.builtin:
             self.nil_value()
             return
-        self.check_name(qname)
+        self.check_attribute(qname)
         datatype = self.view.untyped
         if qname.attribute_type >= 0 and not state.builtin:
             datatype = self.view.datatype(int(qname.attribute_type))
@@ -328,13 +328,12 @@ class BodyDecoder(CodeReader):
 
     def resolve(self, text: str) -> QName | None:
         """The type that a lexical xsi:type value names, by the prefixes in scope."""
-        prefix, _, local = text.strip(WHITESPACE).rpartition(":")
-        uri = ""
-        for _, declared, found in reversed(self.scope):
+        name = text.strip(WHITESPACE)
+        prefix, _, local = name.rpartition(":")
+        for _, declared, uri in reversed(self.scope):
             if declared == prefix:
-                uri = found
-                break
-        return self.tables.names.find(f"{{{uri}}}{local}" if uri else local)
+                return self.tables.names.find(f"{{{uri}}}{local}" if uri else local)
+        return self.tables.names.find(name)  # no namespace in scope: the value is all local name (8.5.4.4.1)
 
     def nil_value(self) -> None:
         """The value of xsi:nil, and the switch to the empty content (8.5.4.4)."""
@@ -367,7 +366,7 @@ class BodyDecoder(CodeReader):
             following = production.next if production.next is not None else self.view.next_state(production)
         else:
             qname = self.read_local(self.read_uri())
-            self.check_name(qname)
+            self.check_attribute(qname)
         prefix = self.read_prefix(qname)
         self.attribute_value(self.view.untyped, qname, prefix)
         self.state = following

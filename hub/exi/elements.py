@@ -103,6 +103,11 @@ def encode_type(encoder: BodyEncoder, value: Any) -> None:
         raise EncodeError(f"expected a string as xsi:type, found {value!r}{encoder.where()}"[:400])
     name = value.strip()
     uri, local = split_clark(name)
+    if encoder.view.lexical:
+        if uri:
+            raise EncodeError(f"xsi:type {value!r} has no prefix, and preserve lexical carries nothing else")
+        encoder.xsi_type("", name, "", "", value)  # no declarations go with it, so a prefix means nothing
+        return
     if not uri:
         prefix, _, rest = name.rpartition(":")
         if prefix in ("xs", "xsd"):

@@ -309,8 +309,8 @@ class View:
             chosen = self.representations.get(name)
             if chosen is not None:
                 return chosen
-            if datatype.kind in (ENUM, LIST) or datatype.union or name == f"{{{XSD_URI}}}integer":
-                break  # what this type derives from is coded in another way by default, so it does not count
+            if name == f"{{{XSD_URI}}}integer":
+                break  # its own default association is closer than that of xs:decimal (section 7, table 7-1)
         if datatype.kind == LIST and datatype.item is not None:
             item = self.represented(datatype.item)
             if item is not datatype.item:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from .native import i64
 
 XML_URI: Final = "http://www.w3.org/XML/1998/namespace"
+XMLNS_URI: Final = "http://www.w3.org/2000/xmlns/"
 XSI_URI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 XSD_URI: Final = "http://www.w3.org/2001/XMLSchema"
 EXI_URI: Final = "http://www.w3.org/2009/exi"

@@ -257,6 +257,19 @@ def test_names_and_characters_that_xml_has_not() -> None:
         exi.decode(data.replace(b"bb", b"b\0"), None, options)
 
 
+def test_a_namespace_declaration_in_disguise() -> None:
+    options = exi.Options(alignment="byte-packed")
+    for name, disguised in (("xmlnt", "xmlns"), ("{http://www.w3.org/2000/xmlnt/}p", "http://www.w3.org/2000/xmlns/")):
+        data = exi.encode(ET.Element("a", {name: "urn:evil"}), None, options)
+        old = disguised.replace("xmlns", "xmlnt").encode()
+        assert old in data
+        for read in (exi.decode, exi.to_xml):
+            with pytest.raises(exi.DecodeError, match="expected an attribute"):
+                read(data.replace(old, disguised.encode()), None, options)
+        with pytest.raises(exi.EncodeError, match="no attribute"):
+            exi.encode(ET.Element("a", {name.replace("xmlnt", "xmlns"): "urn:evil"}))
+
+
 def test_a_document_type_that_hides_an_element() -> None:
     options = exi.Options(alignment="byte-packed", preserve=frozenset({"dtd"}))
     data = exi.from_xml(b"<!DOCTYPE a [<!ELEMENT abcdefg ANY>]><a/>", None, options)
