@@ -102,12 +102,12 @@ class BodyDecoder(CodeReader):
         """One event, or none at all."""
         mark = self.reader.pos
         attributes = self.attribute_count
-        if self.journal.notes:
-            self.journal.notes.clear()
+        tables = self.tables
+        tables.begin()
         try:
             self.read_event()
         except TruncatedError:
-            self.journal.rollback()
+            tables.rollback()
             self.reader.pos = mark
             self.attribute_count = attributes
             raise

@@ -5,7 +5,8 @@ What a schema set declares is fixed and shared by all sessions (`NameSpace` and 
 gets its own copy of that `NameSpace`, so nothing shared is ever written to.
 
 `Journal` is how a table forgets: every addition is noted, and `rollback` takes the latest additions back. An
-encoder that fails and a decoder that runs out of input both leave their tables as they were.
+encoder that fails and a decoder that runs out of input both leave their tables as they were (`Tables.begin`,
+`Tables.rollback`).
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ class Journal:
 
     def __init__(self) -> None:
         self.notes: list[tuple[int, Any, Any, Any]] = []
+        self.values: i64 = 0  # how many values the table had when the transaction began; they need no notes
 
     def appended(self, target: list[Any]) -> None:
         """The last item of `target` is new."""
@@ -94,10 +96,6 @@ class Journal:
         """The built-in grammar state has a new production."""
         self.notes.append((4, state, None, None))
 
-    def numbered(self, table: Any, value: Any) -> None:
-        """The value table has a new value."""
-        self.notes.append((5, table, value, None))
-
     def rollback(self, mark: int = 0) -> None:
         """Take back everything after the first `mark` notes, the latest first."""
         notes = self.notes
@@ -111,10 +109,8 @@ class Journal:
                 target[key] = old
             elif kind == 3:
                 setattr(target, key, old)
-            elif kind == 4:
-                target.unlearn()
             else:
-                target.forget(key)
+                target.unlearn()
 
 
 class QName:

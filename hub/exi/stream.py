@@ -58,17 +58,17 @@ class Encoder:
         """One element as one body. `EncodeError`, and nothing changed, if it cannot be carried."""
         if self.interrupted:
             raise EncodeError("the encoder was interrupted before, and its tables are unknown: begin a new session")
+        tables = self.tables
         if not self.session_tables:
-            self.tables = Tables(self.view, self.options)
-        journal = self.tables.journal
-        journal.notes.clear()
-        self.body.restart(self.tables)
+            tables.restart()
+        tables.begin()
+        self.body.restart(tables)
         try:
             encode_document(self.body, [element])
             return self.body.writer.take()
         except Exception as error:
             self.interrupted = self.session_tables and isinstance(error, MemoryError)
-            journal.rollback()
+            tables.rollback()
             raise
         except BaseException:
             self.interrupted = self.session_tables
@@ -159,7 +159,7 @@ class Decoder:
         """Put what follows the body just read in front of the next."""
         self.tables.check(self.body.reader.pos)
         if not self.session_tables:
-            self.tables = Tables(self.view, self.options)
+            self.tables.restart()
         block = self.body.block
         if block is not None and block.inflater is not None:
             self.consumed += block.inflater.total_in

@@ -31,6 +31,30 @@ class Tables:
         self.max_entries: i64 = options.limits.table_entries
         self.max_size: i64 = options.limits.table_size
 
+    def restart(self) -> None:
+        """Forget everything, for another body."""
+        names = self.names
+        named = bool(names.by_uri)
+        if named:
+            grammars = self.view.grammars
+            self.names = NameTable(grammars.spaces, grammars.by_uri, grammars.by_tag)
+        self.values.restart(named)
+        if self.builtin:
+            self.builtin = {}
+        self.learned = 0
+
+    def begin(self) -> None:
+        """What comes from here on can be taken back."""
+        journal = self.journal
+        if journal.notes:
+            journal.notes.clear()
+        journal.values = len(self.values.texts)
+
+    def rollback(self) -> None:
+        """Be as at the last `begin`."""
+        self.journal.rollback()
+        self.values.cut(self.journal.values)
+
     def root(self, fragment: bool) -> State:
         """DocContent, or FragmentContent: its schema-less form learns (8.4.2), so it belongs to the body."""
         if not fragment:
@@ -74,7 +98,7 @@ class Tables:
 
     def entries(self) -> i64:
         """How many names, values, built-in grammars and productions the stream has added."""
-        return self.names.size() + len(self.values.global_values) + len(self.builtin) + self.learned
+        return self.names.size() + len(self.values.texts) + len(self.builtin) + self.learned
 
     def characters(self) -> i64:
         """How many characters those names and values take."""
