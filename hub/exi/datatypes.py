@@ -143,9 +143,8 @@ def write_string(
             writer.unsigned(1)
             writer.bits(number, bits_for(len(table.texts)))
         return
-    if not text.isprintable() and NO_XML_CHARACTER.search(text):
-        raise EncodeError("a value has characters that XML does not allow")
     writer.unsigned(len(text) + 2)
+    plain = False
     if kind.kind == CHARSET:
         index = kind.character_index
         width = kind.width
@@ -157,7 +156,9 @@ def write_string(
                 writer.bits(kind.count, width)
                 writer.unsigned(ord(character))
     else:
-        writer.characters(text)
+        plain = writer.characters(text)
+    if not plain and not text.isprintable() and NO_XML_CHARACTER.search(text):
+        raise EncodeError("a value has characters that XML does not allow")
     table.add(text, partition, False, journal)
 
 
@@ -182,7 +183,7 @@ def read_string(reader: BitReader, table: ValueTable, kind: Datatype, qname: QNa
         text = read_restricted(reader, kind, length)
     else:
         text = reader.characters(length)
-        if not text.isprintable() and NO_XML_CHARACTER.search(text):
+        if not reader.plain and not text.isprintable() and NO_XML_CHARACTER.search(text):
             raise DecodeError("expected characters that XML allows", start)
     table.add(text, partition, True, journal)
     return text
