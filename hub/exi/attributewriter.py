@@ -48,7 +48,7 @@ class AttributeWriter(CodeWriter):
             self.writer, self.tables.values, datatype, text, qname, self.local_hits, self.journal
         )
 
-    def attributes(self, values: Any, prefixes: dict[str, str] | None = None) -> None:
+    def attributes(self, values: dict[Any, Any], prefixes: dict[str, str] | None = None) -> None:
         """All AT events of one element but xsi:type; they are put in the order the grammar wants.
 
         `values` maps names to values. What is no string in it raises `EncodeError`.

@@ -15,7 +15,7 @@ from typing import Final
 from .errors import DecodeError, EncodeError, LimitError, TruncatedError
 from .native import i64
 
-LONG_TEXT = 24
+LONG_TEXT: Final = 24
 """From this length on, in characters, shifting a string as one big integer beats a loop over its bytes."""
 
 PLAIN: Final = [chr(point) for point in range(0x7F)]
@@ -193,6 +193,13 @@ class BitWriter:
         self.pending = 0
 
 
+def character_of(point: i64, bit_offset: i64) -> str:
+    """The character with this code point; `DecodeError` if there is none."""
+    if point > 0x10FFFF or 0xD800 <= point <= 0xDFFF:
+        raise DecodeError(f"expected a character, found the code point {point:#x}", bit_offset)
+    return chr(point)
+
+
 class BitReader:
     """Reads numbers and characters from bytes; `pos` and `end` count bits."""
 
@@ -317,17 +324,20 @@ class BitReader:
         return window.to_bytes(int(count), "big")
 
     def short_text(self, count: i64) -> str:
-        """`count` plain characters from between the bytes; the empty string, and nothing read, if they are not."""
+        """`count` plain characters of a byte each; the empty string, and nothing read, if they are not."""
         position = self.pos
         index = position >> 3
-        shift = 8 - (position & 7)
+        shift = -position & 7
         data = self.data
-        gathered = i64(data[index])
+        gathered: i64 = 0
+        if shift:
+            gathered = i64(data[index])
+            index += 1
         parts: list[str] = []
         last = index + count
         while index < last:
-            index += 1
             gathered = ((gathered & 0xFF) << 8) | i64(data[index])
+            index += 1
             point = (gathered >> shift) & 0xFF
             if not 0x20 <= point < 0x7F:
                 return ""
@@ -341,7 +351,7 @@ class BitReader:
         self.plain = False
         if count == 0:
             return ""
-        if count < LONG_TEXT and self.pos & 7 and self.pos + count * 8 <= self.end:
+        if count < LONG_TEXT and self.pos + count * 8 <= self.end:
             text = self.short_text(count)
             if text:
                 return text
@@ -356,7 +366,12 @@ class BitReader:
         parts: list[str] = []
         try:
             while len(parts) < count:
-                parts.append(self.character())
+                start = self.pos
+                point = self.unsigned()
+                if point < 0x7F:
+                    parts.append(PLAIN[point])
+                else:
+                    parts.append(character_of(point, start))
         except TruncatedError:
             # All that must still come, so that a string in small pieces is not tried again for each of them.
             raise self.truncated("a string", count - len(parts)) from None
@@ -365,10 +380,7 @@ class BitReader:
     def character(self) -> str:
         """One character as the Unsigned Integer of its code point."""
         start = self.pos
-        point = self.unsigned()
-        if point > 0x10FFFF or 0xD800 <= point <= 0xDFFF:
-            raise DecodeError(f"expected a character, found the code point {point:#x}", start)
-        return chr(point)
+        return character_of(self.unsigned(), start)
 
     def string(self) -> str:
         """A String: its length in characters, then the characters."""

@@ -39,7 +39,7 @@ def encode_element(encoder: BodyEncoder, element: Any, tag: str) -> None:
         encoder.self_contain(tag, "")
     attrib: Any = element.attrib
     if attrib:
-        encode_attributes(encoder, attrib)
+        encode_attributes(encoder, attrib if isinstance(attrib, dict) else dict(attrib))
     pending = string(encoder, element.text)
     for child in element:
         child_tag: Any = child.tag
@@ -88,7 +88,7 @@ def encode_extra(encoder: BodyEncoder, child: Any, kind: Any, pending: str) -> s
     return pending + tail
 
 
-def encode_attributes(encoder: BodyEncoder, attrib: Any) -> None:
+def encode_attributes(encoder: BodyEncoder, attrib: dict[Any, Any]) -> None:
     """All attributes of an element, xsi:type first."""
     if XSI_TYPE in attrib:
         encode_type(encoder, attrib[XSI_TYPE])

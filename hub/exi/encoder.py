@@ -345,12 +345,23 @@ class Saved:
         self.qname = qname
 
 
+def any_space(text: str) -> bool:
+    """Whether white space is in a text."""
+    size: i64 = len(text)
+    index: i64 = 0
+    while index < size:
+        if ord(text[index]) <= 0x20:
+            return True
+        index += 1
+    return False
+
+
 _REPLACE = str.maketrans("\t\r\n", "   ")
 
 
 def collapsed(text: str, whitespace: i64) -> str:
     """A text as a whiteSpace facet leaves it (XML Schema part 2, 4.3.6)."""
-    if whitespace == PRESERVE:
+    if whitespace == PRESERVE or not any_space(text):
         return text
     text = text.translate(_REPLACE)
     return " ".join([part for part in text.split(" ") if part]) if whitespace == COLLAPSE else text
