@@ -21,6 +21,8 @@ from .tables import Tables
 from .xmlin import encode_xml
 from .xmlout import XmlSink
 
+Buffer = bytes | bytearray | memoryview
+
 
 def _grammars(given: Grammars | None, schema_id: str | None) -> Grammars:
     """The grammars that a stream is to use: those given, or the ones that need not be given."""
@@ -59,14 +61,14 @@ def encode(
     return encoder.writer.take()
 
 
-def to_xml(data: bytes, grammars: Grammars | None = None, options: Options = DEFAULTS) -> bytes:
+def to_xml(data: Buffer, grammars: Grammars | None = None, options: Options = DEFAULTS) -> bytes:
     """EXI stream → XML text, with what `preserve` kept."""
     sink = XmlSink(options.limits.prefixes)
     _decode(data, grammars, options, sink)
     return sink.result()
 
 
-def decode(data: bytes, grammars: Grammars | None = None, options: Options = DEFAULTS) -> ET.Element:
+def decode(data: Buffer, grammars: Grammars | None = None, options: Options = DEFAULTS) -> ET.Element:
     """EXI stream → element; of a fragment with several roots use `decode_all`."""
     roots = decode_all(data, grammars, options)
     if len(roots) != 1:
@@ -75,7 +77,7 @@ def decode(data: bytes, grammars: Grammars | None = None, options: Options = DEF
 
 
 def decode_all(
-    data: bytes, grammars: Grammars | None = None, options: Options = DEFAULTS
+    data: Buffer, grammars: Grammars | None = None, options: Options = DEFAULTS
 ) -> list[ET.Element]:
     """EXI stream → all its root elements."""
     sink = ElementSink()
@@ -83,9 +85,9 @@ def decode_all(
     return sink.roots
 
 
-def _decode(data: bytes, grammars: Grammars | None, options: Options, sink: Sink) -> None:
+def _decode(given: Buffer, grammars: Grammars | None, options: Options, sink: Sink) -> None:
     """Read the header, then the body into a sink; an options document overrules `options`."""
-    data = bytes(memoryview(data))
+    data = bytes(memoryview(given))
     header = read_header(data, options)
     if header.options is not None:
         options = header.options

@@ -123,13 +123,12 @@ class Decoder:
         self.body.dropped += done
         self.consumed += done
 
-    def feed(self, chunk: bytes) -> list[ET.Element]:
+    def feed(self, chunk: bytes | bytearray | memoryview) -> list[ET.Element]:
         """Take some bytes; the elements that they complete. A `DecodeError` carries those before it."""
         if self.failure:
             raise DecodeError(f"the stream has failed before: {self.failure}")
-        if not isinstance(chunk, bytes):
-            chunk = bytes(memoryview(chunk))  # which, unlike bytes(), takes no number for a size
-        self.pieces.append(chunk)
+        # Unlike bytes(), a view takes no number for a size.
+        self.pieces.append(chunk if isinstance(chunk, bytes) else bytes(memoryview(chunk)))
         self.size += len(chunk)
         if self.size < self.wanted:
             return []
