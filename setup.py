@@ -143,6 +143,12 @@ class CheckedBuild(build):
             run("the compiled form does not work", sys.executable, "-c", WORKS, folder=Path(self.build_lib))
 
 
+def kept_in(folder: Path) -> dict[str, dict[str, str]]:
+    """Options of setuptools that keep all it writes in a folder; a list of files there would outlive a failed try."""
+    folder.mkdir()
+    return {"build": {"build_base": str(folder)}, "egg_info": {"egg_base": str(folder)}}
+
+
 def set_up_compiled(folder: Path) -> None:
     """What `setup` does, with the compiled form. Exits with 1 where that does not work."""
     try:
@@ -153,7 +159,7 @@ def set_up_compiled(folder: Path) -> None:
         setup(
             ext_modules=extensions(folder),
             cmdclass={"build": CheckedBuild},
-            options={"build": {"build_base": str(folder / "build")}},
+            options=kept_in(folder / "compiled"),
         )
     except NotBuilt as error:
         sys.exit(str(error))
@@ -165,9 +171,10 @@ def main() -> None:
         return
     BUILD.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="hub-exi.", dir=BUILD) as made:
+        folder = BUILD / Path(made).name
         if not os.environ.get("HUB_EXI_PURE"):
             # In a process of its own: one that is killed for its memory does not take the install along
-            child = multiprocessing.get_context("fork").Process(target=set_up_compiled, args=(Path(made),))
+            child = multiprocessing.get_context("fork").Process(target=set_up_compiled, args=(folder,))
             child.start()
             child.join()
             if child.exitcode == 0:
@@ -175,7 +182,7 @@ def main() -> None:
             if os.environ.get("HUB_EXI_COMPILE"):
                 sys.exit("hub.exi could not be compiled, which HUB_EXI_COMPILE asks for: see above")
         print("hub.exi stays plain Python", file=sys.stderr, flush=True)
-        setup(options={"build": {"build_base": str(Path(made) / "plain")}})
+        setup(options=kept_in(folder / "plain"))
 
 
 main()
