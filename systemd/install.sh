@@ -203,9 +203,13 @@ build() {
     "$PYTHON" -m venv $sees --clear "$venv" || die "$PYTHON could not make a venv in $venv: see above"
     # A copy, because building writes into the folder: no files of root's in somebody's checkout
     mkdir "$work/source"
-    for part in pyproject.toml README.md LICENSE hub devices; do
+    for part in pyproject.toml setup.py README.md LICENSE hub devices; do
         [ ! -e "$source/$part" ] || cp -R "$source/$part" "$work/source/"
     done
+    if [ -z "${HUB_EXI_PURE:-}" ] && command -v "${CC:-gcc}" >/dev/null; then
+        echo "A C compiler is here: with python3-dev, too, the EXI codec is compiled, which is several silent minutes"
+        echo "on a small Pi. HUB_EXI_PURE=1 in front of \`sh systemd/install.sh\` does without."
+    fi
     if ! pip_install; then
         # A compiler helps only when it was building that failed; a network that is away it does not bring back
         grep -Eq 'Failed building wheel|Failed to build|metadata-generation-failed' "$work/pip.log" 2>/dev/null ||
@@ -222,6 +226,7 @@ build() {
     # In a folder that can be written: lgpio makes a pipe where it is imported
     (cd "$work" && "$venv/bin/hub" check --example >"$work/example.toml" && "$venv/bin/hub" --version >/dev/null) ||
         die "the hub was installed but does not run: see above; the version before stays in use"
+    (cd "$work" && "$venv/bin/hub" exi info 2>/dev/null | sed -n '1s/^/EXI /p') || true
     for module in lgpio spidev; do
         (cd "$work" && "$venv/bin/python" -c "import $module" 2>/dev/null) ||
             echo "install.sh: note: the Python module $module cannot be imported; things that need it will say so" >&2

@@ -31,8 +31,8 @@ A walk through the files, in the order in which bytes become elements:
   `content` makes automata of content models; `compiler` makes the tables; `grammarfile` saves and loads
   them.
 
-The same source runs as plain Python and compiled: setup.py says how the files of the hot paths are compiled with
-mypyc (see `native`). `compiled` says which one is running.
+The same source runs as plain Python and compiled: where a C compiler is at hand, the package's build
+(setup.py) compiles the files of the hot paths with mypyc (see `native`). `compiled` says which one is running.
 """
 
 from . import bits as _bits

@@ -232,7 +232,9 @@ class BitReader:
             gathered = (gathered << 8) | i64(data[index])
             index += 1
         self.pos = stop
-        return (gathered >> (-stop & 7)) & ((1 << width) - 1)
+        value = gathered >> (-stop & 7)
+        # No mask of `1 << width`: mypyc makes of the 1 a C int, and a shift of it by 31 or more is undefined
+        return value - (value >> width << width)
 
     def little_endian(self, width: i64) -> i64:
         """An n-bit unsigned integer of the byte-aligned layouts."""

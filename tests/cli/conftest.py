@@ -55,7 +55,8 @@ class Ran:
 
 def hub(*arguments: str, account: Path | None = None, home: Path | None = None) -> Ran:
     """Run the command as a person would, without a terminal."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HUB_ACCOUNT": str(account or "")}
+    path = os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), str(ROOT)])
+    environment = {**os.environ, "PYTHONPATH": path, "HUB_ACCOUNT": str(account or "")}
     if home is not None:
         environment |= {"HOME": str(home), "XDG_CONFIG_HOME": str(home)}
     done = subprocess.run(
