@@ -7,10 +7,11 @@ Rules of this file
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Final
 
 from hub import exi
+from hub.exi.options import ALIGNMENTS, PRESERVABLE
 from hub.session.exi_setup import Settings
 
 MIB: Final = 1 << 20
@@ -46,6 +47,15 @@ class Bounds:
     compile_time: float = 120.0  # seconds on the clock: the machine may be busy
     compile_memory: int = 512 * MIB  # address space
     compiles_waiting: int = 8  # sets that wait for their turn, or are at it
+
+    def __post_init__(self) -> None:
+        """Raises ValueError."""
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
+                raise ValueError(f"{each.name} is {value}, and must be above 0")
+        if unknown := (self.alignments - set(ALIGNMENTS)) | (self.preserve - PRESERVABLE):
+            raise ValueError(f"{sorted(unknown)[0]!r} is no alignment, and nothing that can be preserved")
 
     def lowered(self, proposed: Settings) -> Settings:
         """What we would accept instead of `proposed`; the same when all of it is allowed."""

@@ -20,7 +20,9 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, cast
 from urllib.parse import SplitResult, urlsplit
 
@@ -64,6 +66,11 @@ class Downloader:
 
     def __post_init__(self) -> None:
         self._turns = asyncio.Semaphore(MAX_AT_ONCE)
+        # Threads of its own: a name server that never answers holds up downloads, and nobody else who needs a thread.
+        self._lookups = ThreadPoolExecutor(MAX_AT_ONCE, "lookup")
+
+    def close(self) -> None:
+        self._lookups.shutdown(wait=False, cancel_futures=True)
 
     async def fetch(self, url: str) -> bytes:
         """The file at `url`. Raises DownloadFailed."""
@@ -104,7 +111,8 @@ class Downloader:
     async def _resolve(self, host: str, port: int) -> list[Address]:
         """All addresses of a host, every one of them allowed."""
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+            found = await asyncio.get_running_loop().run_in_executor(self._lookups, look_up)
         except (OSError, UnicodeError):
             raise DownloadFailed("invalidUrl", message="The host is not known.") from None
         addresses = list(dict.fromkeys(ipaddress.ip_address(each[4][0]) for each in found))

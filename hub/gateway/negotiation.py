@@ -14,6 +14,8 @@ Rules of this file
   grammars, also in strict mode: longer, and right.
 * A set-up that makes no sense gets `agreement` false and no settings; an upload that is refused is not stored, which
   the next answer says. What ends the stream, as PeerConfused, is only what would never end: too many of either.
+* Deviation: uploads of ExiBody and ExiDocument are refused, which the text wants a server to take ("Uploading
+  compressed schema files"). The codec has no grammars of the schema for schemas.
 """
 
 from __future__ import annotations
@@ -41,18 +43,30 @@ log = logging.getLogger(__name__)
 UNSUPPORTED_METHOD: Final = "unsupported-method"
 SETUP_FAILED: Final = "setup-failed"
 
+# "Default Payload Encoding Options for EXI/XMPP": as attributes, and what has none (EXI Profile)
+ALTERNATIVE_DEFAULTS: Final = {"strict": "true", "valueMaxLength": "64", "valuePartitionCapacity": "64"}
+ALTERNATIVE_PROFILE: Final = {
+    "local_value_partitions": False, "max_builtin_element_grammars": 0, "max_builtin_productions": 0,
+}  # fmt: skip
+
 
 class Negotiator:
-    """`agreed`: what the last set-up came to, None when to nothing. `agreement`: the same once the client was told that
-    compression begins. Where a new stream follows the set-up at once (the alternative binding) it is `agreed` that
-    counts. `downloader`: one for all connections; without it nothing is downloaded."""
+    """Its questions are answered one after the other.
 
-    def __init__(self, store: Store, bounds: Bounds, downloader: Downloader | None = None) -> None:
+    `agreed`: what the last set-up came to, None when to nothing. `agreement`: the same once the client was told that
+    compression begins. Where a new stream follows the set-up at once (the alternative binding) it is `agreed` that
+    counts. `downloader`: the store's when None. `alternative`: whether this is the alternative binding, where a set-up
+    that does not mention an option means another default."""
+
+    def __init__(
+        self, store: Store, bounds: Bounds, downloader: Downloader | None = None, *, alternative: bool = False
+    ) -> None:
         self.agreed: Agreement | None = None
         self.agreement: Agreement | None = None
         self._store = store
         self._bounds = bounds
-        self._downloader = downloader or Downloader(replace(bounds, downloads=False))
+        self._downloader = downloader or store.downloader
+        self._alternative = alternative
         self._counts: Counter[str] = Counter()
         self._answers: Mapping[str, Callable[[Element], Awaitable[Element | None]]] = {
             exi_setup.SETUP: self._set_up,
@@ -77,14 +91,17 @@ class Negotiator:
         self._count("set-ups", self._bounds.setups_per_connection)
         self.agreed = None
         try:
-            setup = exi_setup.read_setup(element)
+            setup = _with_defaults(element) if self._alternative else exi_setup.read_setup(element)
             if len(setup.schemas) > self._bounds.schemas_per_set:
                 raise PeerConfused(f"a set has at most {self._bounds.schemas_per_set} schemas")
         except PeerConfused as error:
             log.info("a set-up makes no sense: %s", error)
             return exi_setup.response_element(Response(False))
         response = await (self._recall(setup) if setup.quick else self._propose(setup))
-        return exi_setup.response_element(response)
+        answer = exi_setup.response_element(response)
+        if self._alternative and response.settings is not None and not response.settings.options.strict:
+            answer.set("strict", "false")
+        return answer
 
     async def _recall(self, setup: Setup) -> Response:
         """A `configuration_location` names nothing here: no configuration is put here by hand."""
@@ -95,7 +112,8 @@ class Negotiator:
     async def _propose(self, setup: Setup) -> Response:
         settings = self._bounds.lowered(setup.settings)
         known = await self._store.known(setup.schemas)
-        usable = {each for each in known if known[each].imports <= {other.namespace for other in setup.schemas}}
+        namespaces = {each.namespace for each in setup.schemas}
+        usable = {each for each in known if known[each].imports <= namespaces}
         self._say_unusable(known, usable)
         schemas = tuple(each for each in setup.schemas if each in usable)
         missing = tuple(each for each in setup.schemas if each not in usable)
@@ -122,7 +140,9 @@ class Negotiator:
                 raise SchemaRefused("uploads are off")
             upload = exi_setup.read_upload(element, self._bounds.schema_size)
             if upload.content_type != "Text":
-                raise SchemaRefused(f"{upload.content_type} is not understood here; Text is")
+                raise SchemaRefused(
+                    f"{upload.content_type} needs the grammars of XML Schema itself, which are not here"
+                )
             schema = await self._store.add(upload.data)
         except (PeerConfused, SchemaRefused) as error:
             log.info("an uploaded schema is not stored: %s", error)
@@ -157,6 +177,18 @@ class Negotiator:
         self._counts[what] += 1
         if self._counts[what] > most:
             raise PeerConfused(f"more than {most} {what} on one connection")
+
+
+def _with_defaults(element: Element) -> Setup:
+    """A set-up where what it does not mention has the default of the alternative binding. Raises PeerConfused."""
+    setup = exi_setup.read_setup(element)
+    if setup.quick:
+        return setup
+    full = Element(element.tag, {**ALTERNATIVE_DEFAULTS, **element.attrib})
+    full.extend(element)
+    setup = exi_setup.read_setup(full)
+    options = setup.settings.options.with_(**ALTERNATIVE_PROFILE)
+    return replace(setup, settings=replace(setup.settings, options=options))
 
 
 def _check_namespaces(schemas: Mapping[SchemaFile, Known]) -> None:

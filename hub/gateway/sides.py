@@ -195,9 +195,7 @@ def fault_of(error: PeerConfused) -> StreamFault:
     return StreamFault("policy-violation" if limit else "not-well-formed", str(error))
 
 
-def say(
-    item: Item, stream: ExiStream | BindingStream, grammars: exi.Grammars, settings: exi_setup.Settings
-) -> bytes:
+def say(item: Item, stream: ExiStream | BindingStream, grammars: exi.Grammars, settings: exi_setup.Settings) -> bytes:
     """An item as a body. Raises Unsayable."""
     if isinstance(item, Space):
         return b""
@@ -219,9 +217,7 @@ def start_element(item: Opened, settings: exi_setup.Settings) -> Element:
     return exi_setup.stream_start(known, prefixes)
 
 
-def sayable_features(
-    features: Element, grammars: exi.Grammars, settings: exi_setup.Settings
-) -> Element:
+def sayable_features(features: Element, grammars: exi.Grammars, settings: exi_setup.Settings) -> Element:
     """A feature that strict schemas have no form for is not offered; the others are, or nobody could go on."""
     kept = Element(FEATURES)
     for feature in features:

@@ -21,8 +21,9 @@ import hashlib
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -30,13 +31,17 @@ from weakref import WeakValueDictionary
 
 from hub import exi
 from hub.exi.grammarfile import loads
-from hub.gateway import records, xsdfile
+from hub.gateway import product, records, xsdfile
 from hub.gateway.bounds import Bounds
 from hub.gateway.compilation import NotCompiled, codec_version, compiled
+from hub.gateway.download import Downloader
 from hub.gateway.folder import Folder, Full
+from hub.gateway.product import BuiltIn
 from hub.gateway.records import Configuration
 from hub.gateway.xsdfile import SchemaRefused
 from hub.session.exi_setup import SchemaFile, Settings
+
+__all__ = ["Agreement", "BuiltIn", "Known", "Store"]
 
 log = logging.getLogger(__name__)
 
@@ -75,14 +80,6 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class BuiltIn:
-    """What the product brings: files, and how to load the grammars of whole sets of them."""
-
-    files: Mapping[SchemaFile, bytes] = field(default_factory=dict)
-    sets: Mapping[frozenset[SchemaFile], Callable[[], exi.Grammars]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Known:
     """A schema that is here: the SHA-256 of its file, and the namespaces that it imports."""
 
@@ -91,12 +88,13 @@ class Known:
 
 
 class Store:
-    """`folder` is made when it is not there; nobody but its owner may read it. Raises OSError."""
+    """`folder` is made when it is not there; nobody but its owner may read it. `built_in`: what is known though
+    nobody brought it; the product's schemas when None. Raises OSError."""
 
     def __init__(self, folder: Path, bounds: Bounds, built_in: BuiltIn | None = None) -> None:
         self.bounds = bounds
         self._folder = Folder(folder, KINDS, bounds.store_size)
-        self._built_in = built_in or BuiltIn()
+        self._built_in = product.built_in() if built_in is None else built_in
         self._index = {schema: _known(data) for schema, data in self._built_in.files.items()}
         self._shipped = {
             self._set_id({each: self._index[each] for each in files}): load
@@ -109,12 +107,14 @@ class Store:
         self._refused: OrderedDict[str, str] = OrderedDict()
         self._tasks: dict[str, asyncio.Task[Compiled]] = {}
         self._turn = asyncio.Lock()
+        self.downloader = Downloader(bounds)
         self.can_compile = find_spec("xmlschema") is not None
         if not self.can_compile:
             log.warning("the library xmlschema is not installed: only sets that are compiled already can be agreed on")
 
     async def close(self) -> None:
-        """Ends what is being compiled."""
+        """Ends what is being compiled or looked up."""
+        self.downloader.close()
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -126,7 +126,7 @@ class Store:
         """The name of an XSD file that is here from now on, and may have been before. Raises SchemaRefused."""
         if len(data) > self.bounds.schema_size:
             raise SchemaRefused(f"it has more than {self.bounds.schema_size} bytes")
-        schema = SchemaFile.of(xsdfile.read(data).namespace, data)
+        schema = SchemaFile.of((await asyncio.to_thread(xsdfile.read, data)).namespace, data)
         known = (await self.known([schema])).get(schema)
         if known is None:
             try:
@@ -153,8 +153,9 @@ class Store:
             ):
                 self._index.pop(schema, None)
                 self._read(schema)
-            if schema in self._index:
-                found[schema] = self._index[schema]
+            known = self._index.get(schema)
+            if known is not None:
+                found[schema] = known
         return found
 
     def _read(self, schema: SchemaFile) -> bytes | None:
@@ -179,20 +180,22 @@ class Store:
     async def agree(self, settings: Settings, schemas: Mapping[SchemaFile, Known]) -> Agreement:
         """The agreement on these, remembered. Raises SchemaRefused when the set is at fault, NotCompiled when not."""
         configuration = Configuration(settings, {each: known.sha256 for each, known in schemas.items()})
-        live = self._live.get(configuration.identifier)
-        if live is not None:
-            await self._remember(configuration)
-            return live
-        set_id = configuration.set_identifier
-        agreement = self._agreement(configuration, set_id, await self._grammars(set_id, configuration))
+        agreement = self._live.get(configuration.identifier)
+        if agreement is None:
+            set_id = configuration.set_identifier
+            agreement = self._agreement(configuration, set_id, await self._grammars(set_id, configuration))
         await self._remember(configuration)
+        await asyncio.to_thread(self._use, agreement)
         return agreement
 
     async def recall(self, configuration_id: str) -> Agreement | None:
         """An earlier agreement, or None when it is forgotten, no longer allowed, or cannot be compiled again."""
-        live = self._live.get(configuration_id)
-        if live is not None:
-            return live
+        agreement = self._live.get(configuration_id) or await self._restored(configuration_id)
+        if agreement is not None:
+            await asyncio.to_thread(self._use, agreement)
+        return agreement
+
+    async def _restored(self, configuration_id: str) -> Agreement | None:
         configuration = await asyncio.to_thread(self._recorded, configuration_id)
         if configuration is None or self.bounds.lowered(configuration.settings) != configuration.settings:
             return None
@@ -231,14 +234,21 @@ class Store:
         except (OSError, Full) as error:
             log.error("a configuration is not remembered: %s", error or "the store is full of what is in use")
 
+    def _use(self, agreement: Agreement) -> None:
+        for path in self._paths(agreement):
+            self._folder.has(path)
+
     def _in_use(self) -> set[str]:
-        """Paths of what live agreements need to be recalled after a restart."""
-        paths = set()
-        for agreement in list(self._live.values()):
-            paths.add(_configuration_path(agreement.configuration_id))
-            paths.add(self._grammar_path(agreement.set_id))
-            paths |= {_schema_path(each) for each in agreement.schemas}
-        return paths
+        return {path for agreement in list(self._live.values()) for path in self._paths(agreement)}
+
+    def _paths(self, agreement: Agreement) -> set[str]:
+        """What has to be here for an agreement to be recalled after a restart."""
+        brought = (each for each in agreement.schemas if each not in self._built_in.files)
+        return {
+            _configuration_path(agreement.configuration_id),
+            self._grammar_path(agreement.set_id),
+            *map(_schema_path, brought),
+        }
 
     # ------------------------------------------------------------------ grammars
 
@@ -269,16 +279,15 @@ class Store:
 
     async def _make(self, set_id: str, configuration: Configuration) -> Compiled:
         path = self._grammar_path(set_id)
-        load = self._shipped.get(set_id)
-        if load is not None:
-            made = Compiled(await asyncio.to_thread(load))
-        else:
-            grammars = await asyncio.to_thread(self._cached, path)
+        try:
+            grammars = await asyncio.to_thread(self._shipped.get(set_id) or partial(self._cached, path))
             if grammars is None:
                 async with self._turn:
                     grammars = await self._compile(path, configuration)
-            made = Compiled(grammars)
-        self._live_sets[set_id] = made
+        except (OSError, exi.SchemaError) as error:
+            log.error("a set cannot be compiled or loaded: %s", error)
+            raise NotCompiled(str(error)) from None
+        made = self._live_sets[set_id] = Compiled(grammars)
         return made
 
     def _cached(self, path: str) -> exi.Grammars | None:

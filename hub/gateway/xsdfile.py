@@ -27,6 +27,7 @@ RESERVED: Final = frozenset({XSD, XSI, CANONICAL})
 KNOWN_TO_ALL: Final = frozenset({XSD, XSI})  # their components are there without an import
 BY_LOCATION: Final = frozenset({"include", "redefine", "override"})
 MAX_DEPTH: Final = 100  # elements
+MAX_PREFIXES: Final = 100  # declared at one place
 
 
 class SchemaRefused(PeerError):
@@ -149,6 +150,8 @@ class _Reader:
                 if scope is self._scopes[-1]:
                     scope = dict(scope)
                 scope[key[6:]] = value
+        if len(scope) > MAX_PREFIXES:
+            raise SchemaRefused(f"it declares more than {MAX_PREFIXES} prefixes")
         return scope
 
     @staticmethod

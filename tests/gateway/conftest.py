@@ -1,8 +1,11 @@
-"""A gateway in this process in front of a real server, and clients that come through it."""
+"""A gateway in this process in front of a real server, and clients that come through it; and a store to ask directly,
+with the sets of the samples compiled once for the whole run."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -20,9 +23,11 @@ from hub.gateway.product import built_in, default_grammars
 from hub.gateway.server import Gateway
 from hub.gateway.shared import Port, Shared
 from hub.gateway.store import Store
+from hub.session.exi_setup import Settings
 from tests.e2e.raw import RawClient
 from tests.e2e.world import World
 from tests.ejabberd import Ejabberd
+from tests.gateway.samples import HOUSE, HOUSE_FILE, ROOM, ROOM_FILE
 
 from .client import BinaryClient, ExiClient
 
@@ -126,3 +131,28 @@ async def fresh(server: World, tmp_path: Path) -> AsyncIterator[Running]:
     """With a store that knows nothing."""
     async with gateway_for(server, tmp_path) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def grammars(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of compiled sets: the empty one, and those of rooms, and of rooms and houses."""
+    folder = tmp_path_factory.mktemp("compiled")
+
+    async def compile_them() -> None:
+        store = Store(folder / "store", Bounds())
+        await store.add(ROOM)
+        await store.add(HOUSE)
+        for files in ([], [ROOM_FILE], [ROOM_FILE, HOUSE_FILE]):
+            await store.agree(Settings(), await store.known(files))
+        await store.close()
+
+    asyncio.run(compile_them())
+    return folder / "store" / "grammars"
+
+
+@pytest.fixture
+async def store(tmp_path: Path, grammars: Path) -> AsyncIterator[Store]:
+    shutil.copytree(grammars, tmp_path / "store" / "grammars")
+    made = Store(tmp_path / "store", Bounds())
+    yield made
+    await made.close()

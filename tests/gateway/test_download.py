@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import shutil
+import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -235,7 +236,9 @@ def test_an_address_of_the_public_internet(address: str) -> None:
     assert is_public(ipaddress.ip_address(address))
 
 
-async def test_one_address_that_is_not_public_spoils_the_name(server: Server, downloader: Downloader) -> None:
+async def test_one_address_that_is_not_public_spoils_the_name(
+    server: Server, downloader: Downloader, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A name with a public and a private address is how rebinding begins: no connection to either."""
     asked: list[Address] = []
 
@@ -245,10 +248,10 @@ async def test_one_address_that_is_not_public_spoils_the_name(server: Server, do
 
     downloader.addresses = only_the_first
 
-    async def two(*_: object, **__: object) -> list[tuple[object, ...]]:
+    def two(*_: object, **__: object) -> list[tuple[object, ...]]:
         return [(0, 0, 0, "", (address, server.port)) for address in ("127.0.0.1", "127.0.0.3")]
 
-    asyncio.get_running_loop().getaddrinfo = two  # type: ignore[method-assign,assignment]
+    monkeypatch.setattr(socket, "getaddrinfo", two)
     assert (await failure(downloader, server.url))[0] == "invalidUrl"
     assert [str(each) for each in asked] == ["127.0.0.1", "127.0.0.3"] and server.connections == 0
 

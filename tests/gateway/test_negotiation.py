@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Any
 from xml.etree.ElementTree import Element, fromstring
 
 import pytest
@@ -44,13 +43,6 @@ class Client:
         answer = await self.negotiator.answer(request)
         assert answer is not None
         return answer
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    made = Store(tmp_path / "store", Bounds())
-    yield made
-    await made.close()
 
 
 @pytest.fixture
@@ -266,6 +258,7 @@ async def test_a_set_that_does_not_compile_is_refused_and_nothing_is_missing(cli
         ROOM.replace(b"urn:example:room", b"urn:xmpp:exi:cs"),
         ROOM.replace(b"urn:example:room", b"u" * 1001),
         ROOM.replace(b"</xs:schema>", b"<xs:annotation>" * 101 + b"</xs:annotation>" * 101 + b"</xs:schema>"),
+        ROOM.replace(b"<xs:element ", b"<xs:element " + b"".join(b"xmlns:p%d='a' " % n for n in range(100)), 1),
         ROOM + b"<!-- " + b" " * (256 * 1024) + b"-->",
     ],
 )
@@ -334,3 +327,61 @@ async def test_what_a_peer_calls_things_never_breaks_a_line_of_the_log(
     assert not (await client.ask(Setup(schemas=(file,)))).agreement
     assert len(caplog.messages) == 5
     assert [message for message in caplog.messages if not message.isprintable()] == []
+
+
+# ---------------------------------------------------------------------------------------------- the alternative binding
+
+
+async def test_what_a_set_up_does_not_mention_has_the_default_of_the_alternative_binding(store: Store) -> None:
+    negotiator = Negotiator(store, store.bounds, alternative=True)
+    answer = await negotiator.answer(Element(exi_setup.SETUP))
+    assert answer is not None and negotiator.agreed is not None
+    identifier = negotiator.agreed.configuration_id
+    assert answer.attrib == {
+        "version": "1", "strict": "true", "valueMaxLength": "64", "valuePartitionCapacity": "64", "agreement": "true",
+        "configurationId": identifier,
+    }  # fmt: skip
+    options = negotiator.agreed.settings.options
+    assert (options.strict, options.value_max_length, options.value_partition_capacity) == (True, 64, 64)
+    assert (options.local_value_partitions, options.has_profile, options.max_builtin_productions) == (False, True, 0)
+    quick = await negotiator.answer(Element(exi_setup.SETUP, configurationId=identifier))
+    assert quick is not None and quick.get("agreement") == "true"
+    assert negotiator.agreed.settings.options == options
+
+
+async def test_what_it_mentions_stands(store: Store) -> None:
+    negotiator = Negotiator(store, store.bounds, alternative=True)
+    asked = {"strict": "false", "valueMaxLength": "7", "sessionWideBuffers": "true"}
+    answer = await negotiator.answer(Element(exi_setup.SETUP, asked))
+    assert answer is not None and negotiator.agreed is not None
+    assert answer.attrib.items() >= asked.items()
+    settings = negotiator.agreed.settings
+    assert (settings.session_wide, settings.options.strict, settings.options.value_max_length) == (True, False, 7)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"block_size": 0},
+        {"compile_time": -1.0},
+        {"alignments": frozenset({"byte"})},
+        {"preserve": frozenset("x")},
+    ],
+)
+def test_bounds_that_make_no_sense_are_the_operators_error(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):
+        Bounds(**wrong)
+
+
+@pytest.mark.parametrize("content_type", ["ExiBody", "ExiDocument"])
+async def test_a_schema_in_exi_is_not_taken_and_never_stands_for_a_text(
+    client: Client, content_type: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    for data in (exi.from_xml(HOUSE), ROOM):
+        upload = Upload(data, content_type, ROOM_FILE.size, ROOM_FILE.md5)
+        assert await client.negotiator.answer(exi_setup.upload_element(upload)) is None
+    assert f"{content_type} needs the grammars of XML Schema itself" in caplog.text
+    assert (await client.ask(Setup(schemas=(ROOM_FILE,)))).missing == (ROOM_FILE,)
+    await client.upload(ROOM)
+    assert (await client.ask(Setup(schemas=(ROOM_FILE,)))).agreement

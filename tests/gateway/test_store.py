@@ -19,13 +19,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub import exi
-from hub.gateway import records, xsdfile
+from hub.gateway import compilation, records, xsdfile
 from hub.gateway import store as store_module
 from hub.gateway.bounds import Bounds
 from hub.gateway.compilation import NotCompiled, compiled
 from hub.gateway.folder import SMALLEST
+from hub.gateway.product import BuiltIn
 from hub.gateway.records import Configuration
-from hub.gateway.store import Agreement, BuiltIn, Store
+from hub.gateway.store import Agreement, Store
 from hub.gateway.xsdfile import SchemaRefused
 from hub.session import exi_setup
 from hub.session.exi_setup import SchemaFile, Settings
@@ -339,6 +340,35 @@ async def test_what_a_connection_holds_is_never_dropped(tmp_path: Path) -> None:
             await store.add(variant(number))
         assert await store.known([ROOM_FILE]) == {}
         assert await store.recall(identifier) is None
+
+
+async def test_what_is_recalled_has_been_used(tmp_path: Path) -> None:
+    async with opened(tmp_path / "store", Bounds(store_size=6 * SMALLEST)) as store:
+        clock = iter(range(1_000_000))
+        store._folder._now = lambda: float(next(clock))
+        await store.add(ROOM)
+        identifier = (await agree(store, ROOM_FILE)).configuration_id
+        await store.add(variant(0))
+        await store.recall(identifier)
+        await store.add(variant(1))
+        await store.add(variant(2))
+        held = set(await store.known([ROOM_FILE, *map(variant_file, range(3))]))
+    assert held >= {ROOM_FILE, variant_file(2)} and variant_file(0) not in held
+
+
+async def test_without_room_to_compile_there_is_no_agreement_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    async with opened(tmp_path / "store") as store:
+        await store.add(ROOM)
+        with monkeypatch.context() as patch:
+            patch.setattr(compilation, "_lay_out", full)
+            with pytest.raises(NotCompiled, match="No space"):
+                await agree(store, ROOM_FILE)
+        await agree(store, ROOM_FILE)
 
 
 async def test_only_so_many_grammars_stay_in_memory(tmp_path: Path, compilations: list[list[str]]) -> None:

@@ -7,8 +7,6 @@ the files are our own: nobody has files with the hashes of the text.
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
-from pathlib import Path
 from xml.etree.ElementTree import Element, canonicalize, fromstring, tostring
 
 import pytest
@@ -125,13 +123,6 @@ def test_which_methods_a_server_offers() -> None:
 
 
 # ---------------------------------------------------------------------------------------------- a server that answers
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    made = Store(tmp_path / "store", Bounds())
-    yield made
-    await made.close()
 
 
 @pytest.fixture

@@ -183,7 +183,11 @@ def elements() -> st.SearchStrategy[Element]:
     return st.recursive(
         leaf,
         lambda inner: st.builds(
-            make, uris, names, st.dictionaries(keys, texts, max_size=3), texts,
+            make,
+            uris,
+            names,
+            st.dictionaries(keys, texts, max_size=3),
+            texts,
             st.lists(st.tuples(inner, texts), max_size=3),
         ),
         max_leaves=12,
