@@ -219,6 +219,12 @@ def load_gateway(path: Path | None, options: Mapping[str, Any]) -> Gateway:
     return gateway
 
 
+def is_gateway(path: Path) -> bool:
+    """Whether the file is one for a gateway and no node. Raises ConfigError."""
+    tree = _tree(_text(path), str(path))
+    return "gateway" in tree and "xmpp" not in tree
+
+
 def _gateway(table: Any, reader: _Reader) -> Gateway | None:
     if not isinstance(table, dict):
         reader.fault("gateway", table, "a table [gateway]")

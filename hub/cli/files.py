@@ -14,7 +14,7 @@ from devices.base import Driver, FieldSpec, OutputDriver, ParameterSpec
 from devices.settings import meaning, settings_of
 from hub.cli import show
 from hub.cli.exits import NO
-from hub.config import load
+from hub.config import is_gateway, load, load_gateway
 from hub.config_schema import schema
 from hub.errors import ConfigError
 
@@ -30,6 +30,10 @@ def check(file: Path | None, example: bool) -> None:
     if file is None:
         raise click.UsageError("name a FILE, or ask for --example")
     try:
+        if is_gateway(file):
+            gateway = load_gateway(file, {})
+            click.echo(f"{file}: good: a gateway for {', '.join(gateway.domains)}")
+            return
         config = load(file)
     except ConfigError as error:
         click.echo(str(error))  # the faults are what was asked for: on standard output

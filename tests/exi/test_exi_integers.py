@@ -160,7 +160,7 @@ def test_sizes_in_options(size: int) -> None:
 
 
 def test_the_largest_limits() -> None:
-    limits = exi.Limits(**{name: LARGEST_LIMIT for name in ("depth", "string_length", "table_entries", "decoded_size",
+    limits = exi.Limits(**{name: LARGEST_LIMIT for name in ("string_length", "table_entries", "decoded_size",
                                                             "elements", "list_items", "expansion_floor")})  # fmt: skip
     data = exi.from_xml(b"<a b='cc'>cc</a>")
     assert exi.decode(data, None, exi.Options(limits=limits)).text == "cc"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hub.exi import schemas
 from hub.session.exi_setup import SchemaFile
 
 XS = "xmlns:xs='http://www.w3.org/2001/XMLSchema'"
@@ -50,3 +51,6 @@ ROOM_FILE = SchemaFile.of("urn:example:room", ROOM)
 HOUSE_FILE = SchemaFile.of("urn:example:house", HOUSE)
 NO_TYPE_FILE = SchemaFile.of("urn:example:broken", NO_TYPE)
 EXPLOSION_FILE = SchemaFile.of("urn:example:explosion", EXPLOSION)
+
+PRODUCT = {SchemaFile(*file.identity): file.data for file in schemas.files()}
+"""What the node proposes."""

@@ -11,7 +11,8 @@ from hub.exi import schemas
 from hub.session.exi_setup import offered_methods
 from tests.ejabberd import Ejabberd
 from tests.gateway.conftest import Running, gateway_for
-from tests.gateway.test_through import DISCO, PRODUCT
+from tests.gateway.samples import PRODUCT
+from tests.gateway.test_through import DISCO
 
 
 @pytest.fixture(scope="module")

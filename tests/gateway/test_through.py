@@ -14,10 +14,9 @@ from hub.session.exi_binding import DEFAULT_OPTIONS
 from hub.session.exi_setup import SchemaFile, Settings, offered_methods
 from tests.gateway.client import SESSION_WIDE, grammars_of
 from tests.gateway.conftest import Running
-from tests.gateway.samples import HOUSE, HOUSE_FILE, ROOM, ROOM_FILE
+from tests.gateway.samples import HOUSE, HOUSE_FILE, PRODUCT, ROOM, ROOM_FILE
 
 FILES: dict[SchemaFile, bytes] = {HOUSE_FILE: HOUSE, ROOM_FILE: ROOM}
-PRODUCT = {SchemaFile(*file.identity): file.data for file in schemas.files()}
 DISCO = "<query xmlns='http://jabber.org/protocol/disco#info'/>"
 
 

@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element, XMLPullParser, fromstring
 import pytest
 
 from hub import exi
+from hub.exi import schemas
 from hub.gateway.limits import Limits
 from hub.session import exi_setup
 from hub.session.exi_setup import Response, Settings, Setup
@@ -21,6 +22,7 @@ from tests.e2e.world import World
 from tests.gateway.client import SESSION_WIDE, ExiClient, grammars_of
 from tests.gateway.client import elements as client_elements
 from tests.gateway.conftest import Running, gateway_for
+from tests.gateway.samples import PRODUCT
 from tests.helpers import until
 
 PING = "<ping xmlns='urn:xmpp:ping'/>"
@@ -299,29 +301,18 @@ async def test_compress_once_more(running: Running) -> None:
     await client.disconnect()
 
 
-async def test_a_stanza_that_the_clients_options_have_no_form_for_is_dropped(
-    running: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_a_stanza_that_the_clients_schemas_have_no_form_for_is_dropped(
+    running: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What strict schemas refuse depends on the schemas; here the encoder refuses what is marked."""
-    encode = ExiStream.encode
-
-    def refusing(self: ExiStream, element: Element) -> bytes:
-        if element.findtext("{jabber:client}subject") == "unsayable":
-            raise exi.EncodeError("no form for it")
-        return encode(self, element)
-
-    client = await speaking(running)
-    await client.bind()
-    monkeypatch.setattr(ExiStream, "encode", refusing)
-    async with running.plain("reader") as reader:
-        for subject in ("unsayable", "unsayable", "said"):
-            reader.write(f"<message to='{client.jid}'><subject>{subject}</subject></message>")
+    strict = Settings(exi.Options(strict=True))
+    client = running.client(settings=strict, files=PRODUCT, grammars=schemas.grammars())
+    async with client, running.plain("reader") as reader:
+        for body in ("<body strange='1'>no form</body>", "<body strange='1'>none</body>", "<body>said</body>"):
+            reader.write(f"<message to='{client.jid}'>{body}</message>")
         message = await client.take(lambda stanza: stanza.tag.endswith("message"))
-    assert message.findtext("{jabber:client}subject") == "said"
-    assert running.figures.dropped == 2
+        assert message.findtext("{jabber:client}body") == "said"
+        assert running.figures.dropped == 2
     assert len([line for line in caplog.messages if "was dropped" in line]) == 1
-    client._task.cancel()
-    await client.disconnect()
 
 
 # --------------------------------------------------------------------------- the binary port

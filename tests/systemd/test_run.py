@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 RUN = Path(__file__).parents[1] / "run"
-TOOLS = ("sh", "dirname", "tr", "sort", "openssl", "systemd-analyze", "systemd-sysusers", "shellcheck")
+TOOLS = ("sh", "dirname", "ejabberdctl", "tr", "sort", "openssl", "systemd-analyze", "systemd-sysusers", "shellcheck")
 
 
 @pytest.fixture

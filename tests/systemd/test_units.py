@@ -11,14 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from hub.cli import gateway as gateway_command
 from hub.cli import hub
 from hub.cli import node as node_command
+from hub.gateway.limits import Limits
+from hub.gateway.server import FILES_PER_CONNECTION, OTHER_FILES
 from hub.session import link
 from hub.things import sampler
 
 CHECKOUT = Path(__file__).parents[2]
 FOLDER = CHECKOUT / "systemd"
 UNIT = FOLDER / "hub-node.service"
+GATEWAY = FOLDER / "hub-gateway.service"
+BOTH = pytest.mark.parametrize("file", [UNIT, GATEWAY], ids=lambda file: file.stem)
 MAX_EXPOSURE = 2.0
 
 
@@ -31,8 +36,8 @@ def settings(unit: Path = UNIT) -> dict[str, list[str]]:
     return found
 
 
-def only(key: str) -> str:
-    (value,) = settings()[key]
+def only(key: str, unit: Path = UNIT) -> str:
+    (value,) = settings(unit)[key]
     return value
 
 
@@ -59,15 +64,16 @@ def machine(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def verify(machine: Path, text: str) -> subprocess.CompletedProcess[str]:
-    unit = machine / "etc/systemd/system/hub-node.service"
+def verify(machine: Path, text: str, name: str = UNIT.name) -> subprocess.CompletedProcess[str]:
+    unit = machine / "etc/systemd/system" / name
     unit.parent.mkdir(parents=True)
     unit.write_text(text)
-    return analyze("verify", "--man=no", f"--root={machine}", "hub-node.service")
+    return analyze("verify", "--man=no", f"--root={machine}", name)
 
 
-def test_systemd_finds_nothing_wrong_with_the_unit(machine: Path) -> None:
-    done = verify(machine, UNIT.read_text())
+@BOTH
+def test_systemd_finds_nothing_wrong_with_the_unit(machine: Path, file: Path) -> None:
+    done = verify(machine, file.read_text(), file.name)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
@@ -84,9 +90,10 @@ def test_what_is_wrong_would_be_found(machine: Path, right: str, wrong: str) -> 
     assert wrong.rpartition("=")[2] in done.stderr or wrong.partition("=")[0] in done.stderr
 
 
-def test_exposure_is_at_most_two() -> None:
-    done = analyze("security", "--offline=true", "--no-pager", str(UNIT))
-    found = re.search(r"Overall exposure level for hub-node\.service: (\d+\.\d+)", done.stdout)
+@BOTH
+def test_exposure_is_at_most_two(file: Path) -> None:
+    done = analyze("security", "--offline=true", "--no-pager", str(file))
+    found = re.search(rf"Overall exposure level for {re.escape(file.name)}: (\d+\.\d+)", done.stdout)
     assert found is not None, done.stderr
     assert float(found[1]) <= MAX_EXPOSURE
 
@@ -121,6 +128,20 @@ def test_the_command_is_the_one_we_have() -> None:
     assert Path(config) == node_command.DEFAULT_CONFIG
     assert program.removesuffix("/bin/hub") == "/opt/hub"
     assert 'mv -fT "$ROOT/opt/hub.new" "$ROOT/opt/hub"' in (FOLDER / "install.sh").read_text()
+
+
+def test_the_gateways_command_is_the_one_we_have() -> None:
+    program, command, config = only("ExecStart", GATEWAY).split()
+    assert program == only("ExecStart").split()[0]
+    assert hub.get_command(None, command) is gateway_command.gateway  # type: ignore[arg-type]  # as above
+    assert Path(config).parent == Path("/etc") / only("ConfigurationDirectory", GATEWAY)
+
+
+def test_there_is_time_to_tell_the_gateways_clients() -> None:
+    seconds = re.fullmatch(r"(\d+)s", only("TimeoutStopSec", GATEWAY))
+    assert seconds is not None and int(seconds[1]) >= 2 * Limits().drain_timeout
+    assert int(only("LimitNOFILE", GATEWAY)) >= Limits().connections * FILES_PER_CONNECTION + OTHER_FILES
+    assert only("Restart", GATEWAY) == "always"
 
 
 def test_there_is_time_for_the_safe_states() -> None:
