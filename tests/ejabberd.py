@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 from hub.demo.prosody import Address, end_with_parent, free_port, make_certificates
 
@@ -36,15 +37,20 @@ auth_method: [internal]
 auth_password_format: plain
 disable_sasl_mechanisms: ["PLAIN", "X-OAUTH2"]
 modules:
+  mod_caps: {{}}
   mod_disco: {{}}
   mod_ping: {{}}
+  mod_pubsub:
+    plugins: ["flat", "pep"]
   mod_roster: {{}}
   mod_stream_mgmt: {{}}
 """
 
 
 class Ejabberd:
-    """As `tests.e2e.world.World`: a context manager with known accounts."""
+    """As `hub.demo.prosody.Prosody`: a context manager with known accounts, to be stopped, started and frozen."""
+
+    domain = "localhost"
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,7 +61,7 @@ class Ejabberd:
         self._node_port = free_port()
         self._node = f"hub{secrets.token_hex(4)}@localhost"
 
-    def __enter__(self) -> Ejabberd:
+    def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
         make_certificates(self.folder, "localhost")
         (self.folder / "ejabberd.yml").write_text(
@@ -68,10 +74,14 @@ class Ejabberd:
         cookie.write_text(secrets.token_hex(16))
         cookie.chmod(0o400)
         self._scripts()
-        self._start()
+        self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Gone when this returns; its data stay in the folder for another start."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -82,11 +92,27 @@ class Ejabberd:
             process.kill()
             process.wait()
 
-    def populate(self, *users: str) -> Ejabberd:
+    def freeze(self) -> None:
+        """Stop answering without closing a connection, as a dead network does."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+
+    def register(self, user: str, password: str | None = None) -> str:
+        """Make an account, or give it another password; returns it (a random one when none is given)."""
+        password = password or secrets.token_urlsafe(16)
+        done = self._control("register", user, "localhost", password)
+        if done.returncode:  # it is there already
+            done = self._control("change_password", user, "localhost", password)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return password
+
+    def populate(self, *users: str) -> Self:
         for user in users:
-            self.passwords[user] = secrets.token_urlsafe(16)
-            done = self._control("register", user, "localhost", self.passwords[user])
-            assert done.returncode == 0, done.stdout + done.stderr
+            self.passwords[user] = self.register(user)
         return self
 
     # ------------------------------------------------------------------ inside
@@ -122,7 +148,8 @@ class Ejabberd:
             capture_output=True, text=True, timeout=START_TIMEOUT_S, check=False,
         )  # fmt: skip
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Returns when it accepts connections."""
         with (self.folder / "said").open("wb") as said:
             self._process = subprocess.Popen(
                 self._command("serve", "foreground"), env=self._environment, cwd=self.folder,
@@ -137,5 +164,5 @@ class Ejabberd:
                 time.sleep(0.05)
             else:
                 return
-        self.__exit__()
+        self.stop()
         raise AssertionError(f"ejabberd did not start: {(self.folder / 'said').read_text(errors='replace')[-2000:]}")

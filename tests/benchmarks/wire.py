@@ -33,7 +33,7 @@ from hub.session.link import Link
 from hub.things.model import NodeRef, ReadoutRequest
 from tests.benchmarks import mqtt_wire
 from tests.benchmarks.meter import Meter
-from tests.e2e.world import TRANSPORTS, World, running
+from tests.e2e.world import World, running
 from tests.helpers import until
 
 WARM_UP = 200  # readings
@@ -201,20 +201,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     hub.node.Client = Metered  # type: ignore[misc]  # a node makes its own client; this one counts
     runs: list[Run] = []
     with tempfile.TemporaryDirectory(prefix="hub-wire-") as folder:
-        for transport in TRANSPORTS:
-            print(f"{transport} …", file=sys.stderr)
-            with World(Path(folder) / transport, transport=transport) as world:
+        for packed in (False, True):
+            print("EXI …" if packed else "XML …", file=sys.stderr)
+            with World(Path(folder) / str(packed), exi=packed) as world:
                 world.populate("greenhouse", "owner")
                 runs.append(asyncio.run(measure(world, options.readings)))
-        xml, packed = runs
+        xml, exi = runs
         readings = [as_json(stanza) for stanza, _ in xml.published]
         print("mqtt …", file=sys.stderr)
         mqtt = [mqtt_wire.measure(Path(folder), THING, readings[:200], qos) for qos in (0, 1)]
-    print(show(table(xml, packed, mqtt)))
+    print(show(table(xml, exi, mqtt)))
     if options.show:
         for run in runs:
             for stanza, data in (run.published[-1], run.notified[-1]):
-                print(f"\n{len(data)} bytes: {tostring(stanza, 'unicode')}\n{data.hex() if run is packed else ''}")
+                print(f"\n{len(data)} bytes: {tostring(stanza, 'unicode')}\n{data.hex() if run is exi else ''}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""One Prosody for all tests that leave nothing behind on it; those that do, or that stop it, take one of their own.
+"""One server for all tests that leave nothing behind on it; those that do, or that stop it, take one of their own.
 
-Every test that takes a server runs over each transport: the node in plain XML, and in EXI through a gateway.
+Every test that takes a server runs over each transport: the node in plain XML at Prosody, and in EXI through a gateway
+in front of Prosody and of ejabberd.
 """
 
 from __future__ import annotations
@@ -10,20 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from .world import TRANSPORTS, World
+from .world import TRANSPORTS, EjabberdWorld, World, world_for
 
 
 @pytest.fixture(scope="session", params=TRANSPORTS)
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World | EjabberdWorld]:
     """Shared: read-only use, no rosters, no telemetry looked at."""
-    with World(tmp_path_factory.mktemp("prosody"), transport=request.param) as world:
+    with world_for(request.param, tmp_path_factory.mktemp("server")) as world:
         yield world.populate("greenhouse", "owner", "reader", "stranger")
 
 
 @pytest.fixture(params=TRANSPORTS)
-def own_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+def own_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World | EjabberdWorld]:
     """A server for one test: it may be stopped, frozen and written to."""
-    with World(tmp_path / "prosody", transport=request.param) as world:
+    with world_for(request.param, tmp_path / "server") as world:
         yield world.populate("greenhouse", "owner", "stranger")
 
 

@@ -1,7 +1,7 @@
-"""What the tests live in: a private Prosody with known accounts, configurations, and nodes that run in this process.
+"""What the tests live in: a private server with known accounts, configurations, and nodes that run in this process.
 
-With the transport "exi" a gateway stands in front of it and the nodes insist on EXI; whoever talks to them does so in
-plain XML, straight to the server.
+The server is Prosody, or ejabberd. Where the transport is EXI a gateway stands in front of it and the nodes insist on
+EXI; whoever talks to them does so in plain XML, straight to the server.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from devices.fake import SimulatedBuses
 from hub import config
 from hub.config import Config
-from hub.demo.prosody import Prosody
+from hub.demo.prosody import Address, Prosody
 from hub.node import Node
+from tests.ejabberd import Ejabberd
 from tests.helpers import until
 
 from .gateway_process import GatewayProcess
@@ -24,36 +25,35 @@ from .raw import TIMEOUT_S, RawClient
 
 HUB = "greenhouse@localhost/hub"
 
+TRANSPORTS = ("xml", "exi", "exi-ejabberd")
 
-TRANSPORTS = ("xml", "exi")
 
+class Place:
+    """What a server of the tests adds to one of its kind: a gateway in front of it where the transport is EXI, and
+    configurations for those who live there."""
 
-class World(Prosody):
-    """A Prosody that remembers the passwords it gave, with lines of its configuration replaced by others."""
-
-    def __init__(self, folder: Path, replaced: Mapping[str, str] | None = None, transport: str = "xml") -> None:
-        super().__init__(folder=folder)
-        self.passwords: dict[str, str] = {}
-        self._replaced = replaced or {}
-        self.gateway = GatewayProcess(self) if transport == "exi" else None
+    domain: str
+    folder: Path
+    address: Address
+    ca_file: Path
+    passwords: dict[str, str]
+    gateway: GatewayProcess | None = None
 
     @property
     def entrance(self) -> int:
         """The port that nodes connect to."""
         return self.address.port if self.gateway is None else self.gateway.port
 
-    def __enter__(self) -> World:
-        super().__enter__()
+    def open_gateway(self) -> Self:
         if self.gateway is not None:
             self.gateway.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def close_gateway(self) -> None:
         if self.gateway is not None:
             self.gateway.stop()
-        super().__exit__()
 
-    def populate(self, *users: str) -> World:
+    def populate(self, *users: str) -> Self:
         for user in users:
             self.passwords[user] = self.register(user)
             (self.folder / f"{user}.password").write_text(self.passwords[user] + "\n")
@@ -90,6 +90,24 @@ state_dir = "{state}"
     def config(self, things: str, state: Path, **more: Any) -> Config:
         return config.parse(self.text(things, state, **more))
 
+
+class World(Prosody, Place):
+    """A Prosody that remembers the passwords it gave, with lines of its configuration replaced by others."""
+
+    def __init__(self, folder: Path, replaced: Mapping[str, str] | None = None, exi: bool = False) -> None:
+        super().__init__(folder=folder)
+        self.passwords: dict[str, str] = {}
+        self._replaced = replaced or {}
+        self.gateway = GatewayProcess(self) if exi else None
+
+    def __enter__(self) -> World:
+        super().__enter__()
+        return self.open_gateway()
+
+    def __exit__(self, *_: object) -> None:
+        self.close_gateway()
+        super().__exit__()
+
     def kill(self) -> None:
         """Dead at once, without a goodbye; also when it is frozen."""
         process, self._process = self._process, None
@@ -104,6 +122,28 @@ state_dir = "{state}"
             assert old in text, f"{old!r} is not in the configuration any more"
             text = text.replace(old, new)
         self._config.write_text(text)
+
+
+class EjabberdWorld(Ejabberd, Place):
+    """The same with ejabberd, always behind a gateway."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.gateway = GatewayProcess(self)
+
+    populate = Place.populate
+
+    def __enter__(self) -> EjabberdWorld:
+        super().__enter__()
+        return self.open_gateway()
+
+    def __exit__(self, *_: object) -> None:
+        self.close_gateway()
+        super().__exit__()
+
+
+def world_for(transport: str, folder: Path) -> World | EjabberdWorld:
+    return EjabberdWorld(folder) if transport == "exi-ejabberd" else World(folder, exi=transport == "exi")
 
 
 async def online(node: Node) -> None:
