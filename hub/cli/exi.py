@@ -53,6 +53,8 @@ def _shared(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--cookie", is_flag=True, help="Begin with $EXI.")
 def encode(source: Any, output: Any, header_options: bool, cookie: bool, **settings: Any) -> None:
     """XML text in, an EXI stream out."""
+    if output.isatty():
+        raise ExiFailed("EXI is binary and not for a terminal: name a file with -o, or send it down a pipe")
     _convert(exi.from_xml, source, output, settings, header_options=header_options, cookie=cookie)
 
 
@@ -68,6 +70,8 @@ def _convert(
     settings: dict[str, Any], **header: Any,
 ) -> None:  # fmt: skip
     schemas, file = settings.pop("schemas"), settings.pop("grammars")
+    if schemas and file:
+        raise click.UsageError("--schema and --grammars are two ways to say the same: give one of them")
     try:
         grammars = exi.Grammars.read(file) if file else exi.load_schemas(schemas) if schemas else None
         options = exi.Options(**{**settings, "preserve": frozenset(settings["preserve"])}, **header)
@@ -101,7 +105,6 @@ def info(file: Path | None) -> None:
         grammars = exi.Grammars.read(file)
     except (exi.EXIError, OSError) as error:
         raise ExiFailed(str(error)) from None
-    spaces = [space for space in grammars.spaces if space]
     click.echo(f"{file}: {file.stat().st_size} bytes, {len(grammars.elements)} global elements in these namespaces:")
-    for space in spaces:
-        click.echo(f"  {space if isinstance(space, str) else getattr(space, 'uri', space)}")
+    for uri in sorted({grammars.qnames[qname].uri for qname, _ in grammars.elements}):
+        click.echo(f"  {uri or '(no namespace)'}")

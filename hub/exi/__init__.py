@@ -37,7 +37,7 @@ mypyc (see `native`). `compiled` says which one is running.
 
 from . import bits as _bits
 from .api import decode, decode_all, encode, from_xml, to_xml
-from .errors import DecodeError, EncodeError, EXIError, LimitError, SchemaError, TruncatedError
+from .errors import DecodeError, EncodeError, EXIError, LimitError, SchemaError, TablesFullError, TruncatedError
 from .grammars import Grammars
 from .options import Limits, Options
 from .stream import Decoder, Encoder
@@ -57,6 +57,7 @@ __all__ = [
     "Limits",
     "Options",
     "SchemaError",
+    "TablesFullError",
     "TruncatedError",
     "compiled",
     "decode",

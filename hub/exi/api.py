@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from .bits import BitReader, BitWriter
@@ -19,6 +20,8 @@ from .stream import DEFAULTS, no_grammars
 from .tables import Tables
 from .xmlin import encode_xml
 from .xmlout import XmlSink
+
+Buffer = bytes | bytearray | memoryview
 
 
 def _grammars(given: Grammars | None, schema_id: str | None) -> Grammars:
@@ -49,7 +52,8 @@ def encode(
     element: ET.Element | Sequence[ET.Element], grammars: Grammars | None = None, options: Options = DEFAULTS
 ) -> bytes:
     """Element → EXI stream; a sequence of elements with a fragment."""
-    roots = [element] if isinstance(element, ET.Element) else list(element)
+    several = isinstance(element, Sequence) and not hasattr(element, "tag")
+    roots: list[Any] = list(element) if several else [element]
     if len(roots) != 1 and not options.fragment:
         raise EncodeError(f"a document has one root element, not {len(roots)}")
     encoder = _encoder(grammars, options)
@@ -57,14 +61,14 @@ def encode(
     return encoder.writer.take()
 
 
-def to_xml(data: bytes, grammars: Grammars | None = None, options: Options = DEFAULTS) -> bytes:
+def to_xml(data: Buffer, grammars: Grammars | None = None, options: Options = DEFAULTS) -> bytes:
     """EXI stream → XML text, with what `preserve` kept."""
     sink = XmlSink(options.limits.prefixes)
     _decode(data, grammars, options, sink)
     return sink.result()
 
 
-def decode(data: bytes, grammars: Grammars | None = None, options: Options = DEFAULTS) -> ET.Element:
+def decode(data: Buffer, grammars: Grammars | None = None, options: Options = DEFAULTS) -> ET.Element:
     """EXI stream → element; of a fragment with several roots use `decode_all`."""
     roots = decode_all(data, grammars, options)
     if len(roots) != 1:
@@ -73,7 +77,7 @@ def decode(data: bytes, grammars: Grammars | None = None, options: Options = DEF
 
 
 def decode_all(
-    data: bytes, grammars: Grammars | None = None, options: Options = DEFAULTS
+    data: Buffer, grammars: Grammars | None = None, options: Options = DEFAULTS
 ) -> list[ET.Element]:
     """EXI stream → all its root elements."""
     sink = ElementSink()
@@ -81,9 +85,9 @@ def decode_all(
     return sink.roots
 
 
-def _decode(data: bytes, grammars: Grammars | None, options: Options, sink: Sink) -> None:
+def _decode(given: Buffer, grammars: Grammars | None, options: Options, sink: Sink) -> None:
     """Read the header, then the body into a sink; an options document overrules `options`."""
-    data = bytes(data)
+    data = bytes(memoryview(given))
     header = read_header(data, options)
     if header.options is not None:
         options = header.options

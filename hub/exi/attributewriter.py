@@ -7,25 +7,25 @@ rewinds and the untyped production is taken.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from .bits import BitWriter, bits_for
 from .channels import BlockWriter
-from .codewriter import CodeWriter
+from .codewriter import CodeWriter, plain
 from .datatypes import CHARSET, Datatype, write_string, write_value
 from .errors import EncodeError
 from .events import AT_ANY, AT_NIL, AT_TYPE, AT_UNTYPED, NS
 from .grammars import View
 from .lexical import WHITESPACE
-from .names import XSD_URI, XSI_NIL, XSI_TYPE, XSI_URI, QName, attribute_order, clark, split_clark
+from .names import XMLNS_URI, XSD_URI, XSI_NIL, XSI_TYPE, XSI_URI, QName, attribute_order, clark, split_clark
 from .options import Options
 from .states import FRAGMENT_CONTENT, Production
 from .tables import Tables
 
-XSI_SCHEMA_HINTS = (f"{{{XSI_URI}}}schemaLocation", f"{{{XSI_URI}}}noNamespaceSchemaLocation")
+XSI_SCHEMA_HINTS: Final = (f"{{{XSI_URI}}}schemaLocation", f"{{{XSI_URI}}}noNamespaceSchemaLocation")
 
-
-KEPT_ORDERS: Final = 1000  # sets of attribute names whose order is kept
+KEPT_ORDERS: Final = 1000  # sets of attribute names whose order is kept …
+KEPT_NAMES: Final = 30  # … if they have no more names than this
 
 
 class AttributeWriter(CodeWriter):
@@ -34,7 +34,7 @@ class AttributeWriter(CodeWriter):
     def __init__(self, view: View, options: Options, tables: Tables, writer: BitWriter) -> None:
         super().__init__(view, options, tables, writer)
         self.sorted = view.grammars.schema_informed
-        self.orders: dict[tuple[str, ...], list[str]] = {}
+        self.orders: dict[tuple[Any, ...], list[str]] = {}
         self.local_hits = options.local_value_partitions
         self.block: BlockWriter | None = None
         if options.is_reordered:
@@ -48,33 +48,38 @@ class AttributeWriter(CodeWriter):
             self.writer, self.tables.values, datatype, text, qname, self.local_hits, self.journal
         )
 
-    def attributes(self, values: dict[str, str], prefixes: dict[str, str] | None = None) -> None:
-        """All AT events of one element but xsi:type; they are put in the order the grammar wants."""
-        names = tuple(values)
+    def attributes(self, values: dict[Any, Any], prefixes: dict[str, str] | None = None) -> None:
+        """All AT events of one element but xsi:type; they are put in the order the grammar wants.
+
+        `values` maps names to values. What is no string in it raises `EncodeError`.
+        """
+        names: tuple[Any, ...] = tuple(values)
         order = self.orders.get(names)
         if order is None:
             order = self.in_order(names)
-        if prefixes is None:
-            for tag in order:
-                self.attribute(tag, values[tag], "")
-        else:
-            for tag in order:
-                self.attribute(tag, values[tag], prefixes.get(tag, ""))
+        for tag in order:
+            value: Any = values[tag]
+            if not isinstance(value, str):
+                raise EncodeError(f"the attribute {tag} must be a string, not {value!r:.40}{self.where()}")
+            self.attribute(tag, value, "" if prefixes is None else prefixes.get(tag, ""))
 
-    def in_order(self, names: tuple[str, ...]) -> list[str]:
+    def in_order(self, names: tuple[Any, ...]) -> list[str]:
         """Attributes as the grammar wants them; without a schema only xsi:nil goes first (table 4-2).
 
         Elements of a kind mostly have the same attributes in the same order, so the answer is kept.
         """
         keyed: list[tuple[str, int, str]] = []
         for place, tag in enumerate(names):
+            if not isinstance(tag, str):
+                raise EncodeError(f"an attribute's name must be a string, not {tag!r:.40}{self.where()}")
             uri, local = split_clark(tag)
             key = attribute_order(uri, local)
             keyed.append((key if self.sorted or not key else "-", place, tag))
         order = [tag for _, _, tag in sorted(keyed) if tag != XSI_TYPE]
-        if len(self.orders) >= KEPT_ORDERS:
-            self.orders.clear()
-        self.orders[names] = order
+        if len(names) <= KEPT_NAMES:
+            if len(self.orders) >= KEPT_ORDERS:
+                self.orders.clear()
+            self.orders[names] = order
         return order
 
     def attribute(self, tag: str, value: str, prefix: str = "") -> None:
@@ -147,6 +152,8 @@ class AttributeWriter(CodeWriter):
             return  # hints for a validator; strict grammars have no place for them
         state = self.state
         uri, local = split_clark(tag)
+        if tag == "xmlns" or uri == XMLNS_URI:
+            raise EncodeError(f"a namespace declaration is no attribute{self.where()}")
         production = state.attribute_spaces.get(uri)
         if production is None:
             production = state.any_attribute
@@ -179,7 +186,7 @@ class AttributeWriter(CodeWriter):
             if production.space is not None:
                 space = self.tables.names.space(uri)
                 assert space is not None
-                qname = self.write_local(space, local)
+                qname = self.write_local(space, plain(local))
             else:
                 qname = self.write_qname(tag)
         if not self.finish_undeclared(qname, datatype, value, prefix):
@@ -200,10 +207,6 @@ class AttributeWriter(CodeWriter):
         self, uri: str, local: str, prefix: str = "", value_prefix: str = "", text: str = ""
     ) -> None:
         """AT(xsi:type) with the name it stands for; must come before all other attributes."""
-        if self.view.lexical and not self.prefixes and uri:
-            raise EncodeError(
-                "xsi:type needs preserve prefixes beside lexical: its prefix would mean nothing"
-            )
         self.write_xsi_type(uri, local, prefix, value_prefix, text, self.profile and self.must_leave())
 
     def write_xsi_type(
@@ -220,7 +223,8 @@ class AttributeWriter(CodeWriter):
             assert found is not None
             values = self.tables.values
             write_string(self.writer, values, self.view.untyped, text, found, self.local_hits, self.journal)
-            named = names.find(clark(uri, local))
+            # Without the declarations a prefix means nothing to the decoder: the value is all local name (8.5.4.4.1).
+            named = names.find(clark(uri, local) if self.prefixes else text.strip(WHITESPACE))
         else:
             named = self.write_local(self.write_uri(uri), local)
             if self.prefixes:
@@ -238,16 +242,14 @@ class AttributeWriter(CodeWriter):
         if learned is not None:
             self.first(learned)
             return
-        wildcard = state.any_attribute
-        if wildcard is not None:
-            self.first(wildcard)
-        else:
-            self.second(AT_ANY, "xsi:type")
+        if not state.builtin:
+            # Where a schema is in effect, AT(*) must not stand for xsi:type (8.5.4.4.1, 8.5.3).
+            raise EncodeError(f"xsi:type cannot be carried here{self.where()}")
+        self.second(AT_ANY, "xsi:type")
         qname = self.write_qname(XSI_TYPE)
-        if wildcard is None and state.builtin:
-            if self.profile and state.count == 0:
-                self.stop(state)
-            self.learn_attribute(state, qname)
+        if self.profile and state.count == 0:
+            self.stop(state)
+        self.learn_attribute(state, qname)
 
     def xsi_nil(self, value: str, prefix: str) -> bool:
         """AT(xsi:nil) in a schema-informed state; False if it has to go as an ordinary attribute."""
@@ -257,9 +259,6 @@ class AttributeWriter(CodeWriter):
             return self.untyped_nil(value, prefix)
         if state.second_code[AT_NIL] >= 0:
             self.second(AT_NIL, "xsi:nil")
-        elif state.any_attribute is not None:
-            self.first(state.any_attribute)
-            self.write_qname(XSI_NIL)
         elif self.strict and nil in ("false", "0"):
             return True  # says nothing, and strict grammars have no place for it
         else:
@@ -288,6 +287,8 @@ class AttributeWriter(CodeWriter):
             return
         self.second(NS, f"the namespace declaration of {prefix!r}")
         space = self.write_uri(uri)
+        if len(space.prefixes) >= self.max_prefixes and prefix not in space.prefixes:
+            raise EncodeError(f"more than {self.max_prefixes} prefixes of the namespace {uri[:80]!r}")
         index = space.prefixes.index(prefix) if prefix in space.prefixes else -1
         self.writer.bits(index + 1, bits_for(len(space.prefixes) + 1))
         if index < 0:

@@ -10,11 +10,15 @@ it; whoever wants to try again later remembers `pos` first.
 
 from __future__ import annotations
 
+from typing import Final
+
 from .errors import DecodeError, EncodeError, LimitError, TruncatedError
 from .native import i64
 
-LONG_TEXT = 24
+LONG_TEXT: Final = 24
 """From this length on, in characters, shifting a string as one big integer beats a loop over its bytes."""
+
+PLAIN: Final = [chr(point) for point in range(0x7F)]
 
 
 def bits_for(count: i64) -> i64:
@@ -66,6 +70,12 @@ class BitWriter:
 
     def unsigned(self, value: i64) -> None:
         """An Unsigned Integer that fits 63 bits (7.1.6)."""
+        if value < 0x80:
+            left = self.pending
+            gathered = (self.partial << 8) | value
+            self.buffer.append((gathered >> left) & 0xFF)
+            self.partial = gathered & ((1 << left) - 1)
+            return
         while value >= 0x80:
             self.octet((value & 0x7F) | 0x80)
             value >>= 7
@@ -101,13 +111,36 @@ class BitWriter:
         self.buffer.extend(shifted.to_bytes(int(size), "big"))
         self.partial = i64(data[size - 1]) & ((1 << left) - 1)
 
-    def characters(self, text: str) -> None:
-        """The characters of a string, without its length (7.1.10)."""
+    def characters(self, text: str) -> bool:
+        """The characters of a string, without its length (7.1.10); whether all of them are plain.
+
+        Plain are those of ASCII that print, so that nobody has to look whether XML allows them.
+        """
         size: i64 = len(text)
         if size >= LONG_TEXT and text.isascii():
             self.octets(text.encode("ascii"))
-            return
+            return False
         index: i64 = 0
+        left = self.pending
+        gathered = self.partial
+        buffer = self.buffer
+        while index < size:
+            point: i64 = ord(text[index])
+            if not 0x20 <= point < 0x7F:
+                break
+            index += 1
+            gathered = (gathered << 8) | point
+            buffer.append((gathered >> left) & 0xFF)
+            gathered &= 0xFF
+        self.partial = gathered & ((1 << left) - 1)
+        if index < size:
+            self.any_characters(text, index)
+            return False
+        return True
+
+    def any_characters(self, text: str, index: i64) -> None:
+        """The characters of a string from one that is not plain."""
+        size: i64 = len(text)
         while index < size:
             point: i64 = ord(text[index])
             index += 1
@@ -160,6 +193,13 @@ class BitWriter:
         self.pending = 0
 
 
+def character_of(point: i64, bit_offset: i64) -> str:
+    """The character with this code point; `DecodeError` if there is none."""
+    if point > 0x10FFFF or 0xD800 <= point <= 0xDFFF:
+        raise DecodeError(f"expected a character, found the code point {point:#x}", bit_offset)
+    return chr(point)
+
+
 class BitReader:
     """Reads numbers and characters from bytes; `pos` and `end` count bits."""
 
@@ -170,6 +210,7 @@ class BitReader:
         self.end: i64 = len(data) * 8
         self.integer_bits = integer_bits
         self.string_length = string_length
+        self.plain = False  # the characters read last are printing ones of ASCII
 
     def truncated(self, expected: str, missing: i64 = 1) -> TruncatedError:
         """The error for input that ends inside the item `expected`."""
@@ -282,10 +323,38 @@ class BitReader:
         window &= (1 << int(count * 8)) - 1
         return window.to_bytes(int(count), "big")
 
+    def short_text(self, count: i64) -> str:
+        """`count` plain characters of a byte each; the empty string, and nothing read, if they are not."""
+        position = self.pos
+        index = position >> 3
+        shift = -position & 7
+        data = self.data
+        gathered: i64 = 0
+        if shift:
+            gathered = i64(data[index])
+            index += 1
+        parts: list[str] = []
+        last = index + count
+        while index < last:
+            gathered = ((gathered & 0xFF) << 8) | i64(data[index])
+            index += 1
+            point = (gathered >> shift) & 0xFF
+            if not 0x20 <= point < 0x7F:
+                return ""
+            parts.append(PLAIN[point])
+        self.pos = position + count * 8
+        self.plain = True
+        return "".join(parts)
+
     def characters(self, count: i64) -> str:
         """`count` characters of a String (7.1.10)."""
+        self.plain = False
         if count == 0:
             return ""
+        if count < LONG_TEXT and self.pos + count * 8 <= self.end:
+            text = self.short_text(count)
+            if text:
+                return text
         if count > self.string_length:
             raise LimitError(f"a string of {count} characters, more than {self.string_length}", self.pos)
         position = self.pos
@@ -297,7 +366,12 @@ class BitReader:
         parts: list[str] = []
         try:
             while len(parts) < count:
-                parts.append(self.character())
+                start = self.pos
+                point = self.unsigned()
+                if point < 0x7F:
+                    parts.append(PLAIN[point])
+                else:
+                    parts.append(character_of(point, start))
         except TruncatedError:
             # All that must still come, so that a string in small pieces is not tried again for each of them.
             raise self.truncated("a string", count - len(parts)) from None
@@ -306,10 +380,7 @@ class BitReader:
     def character(self) -> str:
         """One character as the Unsigned Integer of its code point."""
         start = self.pos
-        point = self.unsigned()
-        if point > 0x10FFFF or 0xD800 <= point <= 0xDFFF:
-            raise DecodeError(f"expected a character, found the code point {point:#x}", start)
-        return chr(point)
+        return character_of(self.unsigned(), start)
 
     def string(self) -> str:
         """A String: its length in characters, then the characters."""

@@ -241,13 +241,13 @@ class BlockReader:
         qname, datatype, index = self.order[self.cursor]
         reader = decoder.reader
         mark = reader.pos
-        decoder.journal.notes.clear()
+        decoder.tables.begin()
         try:
             text = read_value(
                 reader, decoder.tables.values, datatype, qname, decoder.journal, decoder.list_items
             )
         except TruncatedError as error:
-            decoder.journal.rollback()
+            decoder.tables.rollback()
             reader.pos = mark
             if self.inflater is not None:
                 raise DecodeError(

@@ -13,11 +13,11 @@ from .datatypes import NO_XML_CHARACTER
 from .errors import DecodeError, LimitError
 from .events import AT, NAMES
 from .grammars import View
-from .names import NameSpace, QName, is_name
+from .names import XMLNS_URI, NameSpace, QName, is_name
 from .native import i64
 from .options import Options
 from .sinks import Sink
-from .states import Production, State
+from .states import FRAGMENT_CONTENT, Production, State
 from .tables import Tables
 
 EVENT_SIZE: Final = 8
@@ -69,7 +69,7 @@ class CodeReader:
     # --- names ----------------------------------------------------------------------------------------------
 
     def read_uri(self) -> NameSpace:
-        """A URI as hit or miss (7.3.1)."""
+        """A URI as hit or miss (7.3.2)."""
         reader = self.reader
         names = self.tables.names
         start = reader.pos
@@ -100,7 +100,7 @@ class CodeReader:
         return text
 
     def read_local(self, space: NameSpace) -> QName:
-        """A local name as hit or miss (7.3.1)."""
+        """A local name as hit or miss (7.3.3)."""
         reader = self.reader
         start = reader.pos
         length = reader.unsigned()
@@ -115,6 +115,12 @@ class CodeReader:
         self.tables.check(start)
         known = space.by_local.get(local)
         return known if known is not None else self.tables.names.add_local(space, local, self.journal)
+
+    def check_attribute(self, qname: QName) -> None:
+        """Refuse names that no attribute may have; a namespace declaration in disguise is one of them (section 4)."""
+        self.check_name(qname)
+        if qname.uri == XMLNS_URI or (qname.local == "xmlns" and not qname.uri):
+            raise DecodeError(f"expected an attribute, found {qname.tag[:40]!r}", self.reader.pos)
 
     def check_name(self, qname: QName) -> None:
         """Refuse names that only a value of xsi:type may have."""
@@ -141,7 +147,14 @@ class CodeReader:
         production.qname = qname
         production.datatype = self.view.untyped
         production.next = state
-        state.learn(production, self.journal)
+        self.learn(state, production)
+
+    def learn(self, state: State, production: Production) -> None:
+        """Teach a built-in grammar a production, as the encoder did."""
+        if state.kind == FRAGMENT_CONTENT:
+            state.learn(production, self.journal)  # gone with the body
+        else:
+            self.tables.learn(state, production)
 
     # --- errors and limits ----------------------------------------------------------------------------------
 

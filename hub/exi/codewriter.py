@@ -6,6 +6,8 @@ one or two parts and a qualified name as hits or misses. Which event to write is
 
 from __future__ import annotations
 
+from typing import Final
+
 from .bits import BitWriter, bits_for
 from .datatypes import NO_XML_CHARACTER
 from .errors import EncodeError
@@ -16,6 +18,22 @@ from .native import i64
 from .options import Options
 from .states import BUILTIN_TAG, FRAGMENT_CONTENT, Production, State
 from .tables import Tables
+
+SHOWN_LEVELS: Final = 6  # innermost elements that a message names
+
+
+def plain(local: str) -> str:
+    """The local name of an element or attribute: only a value of xsi:type may have a colon."""
+    if ":" in local:
+        raise EncodeError(f"{local[:40]!r} is no name")
+    return local
+
+
+def checked(text: str, what: str) -> str:
+    """A text that will have to stand in XML as it is."""
+    if not text.isprintable() and NO_XML_CHARACTER.search(text):
+        raise EncodeError(f"{what} has characters that XML does not allow")
+    return text
 
 
 class CodeWriter:
@@ -29,6 +47,7 @@ class CodeWriter:
         self.writer = writer
         self.strict = view.strict
         self.prefixes = "prefixes" in options.preserve
+        self.max_prefixes: i64 = options.limits.prefixes
         self.profile = view.grammars.schema_informed and options.limits_builtin_grammars
         self.state = tables.root(options.fragment)
         self.qname: QName | None = None
@@ -61,27 +80,27 @@ class CodeWriter:
         names = [qname.tag for qname in self.qnames if qname is not None]
         if self.qname is not None:
             names.append(self.qname.tag)
+        if len(names) > SHOWN_LEVELS:
+            names = [names[0], "…", *names[-SHOWN_LEVELS:]]
         mode = " (strict)" if self.strict else ""
         return f" in {'/'.join(names) or 'the document'}{mode}"
 
     # --- names ----------------------------------------------------------------------------------------------
 
     def write_uri(self, uri: str) -> NameSpace:
-        """A URI as hit or miss (7.3.1)."""
+        """A URI as hit or miss (7.3.2)."""
         names = self.tables.names
         space = names.space(uri)
         width = bits_for(len(names.spaces) + 1)
         if space is None:
-            if NO_XML_CHARACTER.search(uri):
-                raise EncodeError(f"the URI {uri[:40]!r} has characters that XML does not allow")
             self.writer.bits(0, width)
-            self.writer.string(uri)
+            self.writer.string(checked(uri, f"the URI {uri[:40]!r}"))
             return names.add_uri(uri, self.journal)
         self.writer.bits(space.uri_id + 1, width)
         return space
 
     def write_local(self, space: NameSpace, local: str) -> QName:
-        """A local name as hit or miss (7.3.1)."""
+        """A local name as hit or miss (7.3.3)."""
         qname = space.by_local.get(local)
         if qname is None:
             if not is_name(local):
@@ -96,7 +115,7 @@ class CodeWriter:
     def write_qname(self, tag: str) -> QName:
         """A qualified name (7.1.7), without its prefix."""
         uri, local = split_clark(tag)
-        return self.write_local(self.write_uri(uri), local)
+        return self.write_local(self.write_uri(uri), plain(local))
 
     def write_prefix(self, uri: str, prefix: str) -> None:
         """The prefix of a qualified name, if prefixes are preserved and there is a choice."""
@@ -110,10 +129,10 @@ class CodeWriter:
 
     def learn(self, state: State, production: Production) -> None:
         """Teach a built-in grammar a production, as the decoder will."""
-        state.learn(production, self.journal)
-        if self.profile and state.kind != FRAGMENT_CONTENT:
-            self.journal.changed(self.tables, "learned", int(self.tables.learned))
-            self.tables.learned += 1
+        if state.kind == FRAGMENT_CONTENT:
+            state.learn(production, self.journal)  # gone with the body, and not for the EXI Profile to count
+        else:
+            self.tables.learn(state, production)
 
     def learn_attribute(self, state: State, qname: QName) -> None:
         """Remember AT(qname) in a built-in grammar (8.4.3)."""

@@ -20,6 +20,7 @@ from .model import ALL, CHOICE, Element, Group, Particle, Wildcard
 MAX_POSITIONS: Final = 20_000  # of one content model, after unrolling
 MAX_FOLLOWERS: Final = 2_000_000  # pairs of positions that follow each other
 MAX_STATES: Final = 20_000
+MERGE_EFFORT: Final = 2_000_000  # states looked at while merging; beyond, states stay as they are
 
 
 @dataclass
@@ -188,10 +189,18 @@ def name_order(name: str) -> tuple[str, str]:
 
 
 def merge(nodes: list[Node]) -> list[Node]:
-    """Merge states that cannot be told apart (Moore); the start stays first."""
+    """Merge states that cannot be told apart (Moore); the start stays first.
+
+    Merging only saves space, so a long chain (maxOccurs of many thousands) that would take as many rounds as it
+    has states is left alone.
+    """
     classes = [1 if node.final else 0 for node in nodes]
     count = len(set(classes))
+    effort = 0
     while True:
+        effort += len(nodes)
+        if effort > MERGE_EFFORT:
+            return nodes
         signatures: dict[object, int] = {}
         refined = []
         for number, node in enumerate(nodes):

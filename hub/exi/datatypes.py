@@ -133,18 +133,18 @@ def write_string(
     journal: Journal,
 ) -> None:
     """A String as a value: a local hit, a global hit, or the string itself (7.3.3)."""
-    value = table.by_text.get(text)
-    if value is not None:
-        if local_hits and value.owner is qname:
+    number = table.numbers.get(text)
+    partition = table.partition(qname)
+    if number is not None:
+        if local_hits and table.owners[number] is partition:
             writer.unsigned(0)
-            writer.bits(value.local_id, bits_for(table.partition(qname).count))
+            writer.bits(table.local_numbers[number], bits_for(partition.count))
         else:
             writer.unsigned(1)
-            writer.bits(value.global_id, bits_for(len(table.global_values)))
+            writer.bits(number, bits_for(len(table.texts)))
         return
-    if not text.isprintable() and NO_XML_CHARACTER.search(text):
-        raise EncodeError("a value has characters that XML does not allow")
     writer.unsigned(len(text) + 2)
+    plain = False
     if kind.kind == CHARSET:
         index = kind.character_index
         width = kind.width
@@ -156,34 +156,36 @@ def write_string(
                 writer.bits(kind.count, width)
                 writer.unsigned(ord(character))
     else:
-        writer.characters(text)
-    table.add(text, qname, journal)
+        plain = writer.characters(text)
+    if not plain and not text.isprintable() and NO_XML_CHARACTER.search(text):
+        raise EncodeError("a value has characters that XML does not allow")
+    table.add(text, partition, False, journal)
 
 
 def read_string(reader: BitReader, table: ValueTable, kind: Datatype, qname: QName, journal: Journal) -> str:
     """The counterpart of `write_string`."""
     start = reader.pos
     length = reader.unsigned()
+    partition = table.partition(qname)
     if length == 0:
-        partition = table.partition(qname)
         index = reader.bits(bits_for(partition.count))
-        found = partition.values.get(int(index))
+        found = partition.text(index)
         if found is None:
             raise DecodeError(f"expected a local value identifier, {index} is not assigned", start)
-        return found.text
+        return found
     if length == 1:
-        index = reader.bits(bits_for(len(table.global_values)))
-        if index >= len(table.global_values):
+        index = reader.bits(bits_for(len(table.texts)))
+        if index >= len(table.texts):
             raise DecodeError(f"expected a global value identifier, {index} is not assigned", start)
-        return table.global_values[index].text
+        return table.texts[index]
     length -= 2
     if kind.kind == CHARSET:
         text = read_restricted(reader, kind, length)
     else:
         text = reader.characters(length)
-        if not text.isprintable() and NO_XML_CHARACTER.search(text):
+        if not reader.plain and not text.isprintable() and NO_XML_CHARACTER.search(text):
             raise DecodeError("expected characters that XML allows", start)
-    table.add(text, qname, journal)
+    table.add(text, partition, True, journal)
     return text
 
 
@@ -246,7 +248,7 @@ def read_integer(reader: BitReader) -> int:
 
 
 def write_date_time(writer: BitWriter, value: DateTime, kind: i64) -> None:
-    """The components that a date-time type has, in the order of table 7-3."""
+    """The components that a date-time type has, in the order of table 7-4."""
     if kind in (DATE_TIME, DATE, YEAR_MONTH, YEAR):
         write_integer(writer, value.year - 2000)
     if kind != TIME and kind != YEAR:

@@ -102,12 +102,12 @@ class BodyDecoder(CodeReader):
         """One event, or none at all."""
         mark = self.reader.pos
         attributes = self.attribute_count
-        if self.journal.notes:
-            self.journal.notes.clear()
+        tables = self.tables
+        tables.begin()
         try:
             self.read_event()
         except TruncatedError:
-            self.journal.rollback()
+            tables.rollback()
             self.reader.pos = mark
             self.attribute_count = attributes
             raise
@@ -173,7 +173,7 @@ class BodyDecoder(CodeReader):
             production.qname = qname
             production.next = following
             production.child = child
-            state.learn(production, self.journal)
+            self.learn(state, production)
         self.begin(qname, prefix, following, child)
 
     def enter(self, qname: QName, following: State, child: State) -> None:
@@ -286,7 +286,7 @@ class BodyDecoder(CodeReader):
         if qname.tag == XSI_NIL and not state.builtin:
             self.nil_value()
             return
-        self.check_name(qname)
+        self.check_attribute(qname)
         datatype = self.view.untyped
         if qname.attribute_type >= 0 and not state.builtin:
             datatype = self.view.datatype(int(qname.attribute_type))
@@ -328,13 +328,12 @@ class BodyDecoder(CodeReader):
 
     def resolve(self, text: str) -> QName | None:
         """The type that a lexical xsi:type value names, by the prefixes in scope."""
-        prefix, _, local = text.strip(WHITESPACE).rpartition(":")
-        uri = ""
-        for _, declared, found in reversed(self.scope):
+        name = text.strip(WHITESPACE)
+        prefix, _, local = name.rpartition(":")
+        for _, declared, uri in reversed(self.scope):
             if declared == prefix:
-                uri = found
-                break
-        return self.tables.names.find(f"{{{uri}}}{local}" if uri else local)
+                return self.tables.names.find(f"{{{uri}}}{local}" if uri else local)
+        return self.tables.names.find(name)  # no namespace in scope: the value is all local name (8.5.4.4.1)
 
     def nil_value(self) -> None:
         """The value of xsi:nil, and the switch to the empty content (8.5.4.4)."""
@@ -367,7 +366,7 @@ class BodyDecoder(CodeReader):
             following = production.next if production.next is not None else self.view.next_state(production)
         else:
             qname = self.read_local(self.read_uri())
-            self.check_name(qname)
+            self.check_attribute(qname)
         prefix = self.read_prefix(qname)
         self.attribute_value(self.view.untyped, qname, prefix)
         self.state = following
@@ -421,7 +420,7 @@ class BodyDecoder(CodeReader):
         state = self.state
         if event == EE:
             if state.builtin and not state.knows(LEARNED_END):
-                state.learn(Production(EE, 0), self.journal)
+                self.learn(state, Production(EE, 0))
             self.end_element()
         elif event == AT_TYPE:
             self.type_value()
@@ -442,7 +441,7 @@ class BodyDecoder(CodeReader):
             if state.builtin and not state.knows(LEARNED_TEXT):
                 production = Production(CH_ANY, 0)
                 production.next = state.content
-                state.learn(production, self.journal)
+                self.learn(state, production)
             self.text_value(self.view.untyped)
             self.state = self.view.content_state(state)
         else:

@@ -13,8 +13,9 @@ from __future__ import annotations
 from .attributewriter import AttributeWriter
 from .bits import BitWriter
 from .channels import BlockWriter
+from .codewriter import checked, plain
 from .datatypes import CHARSET, COLLAPSE, PRESERVE
-from .errors import EncodeError
+from .errors import EncodeError, TablesFullError
 from .events import (
     CH,
     CH_ANY,
@@ -28,13 +29,11 @@ from .events import (
 )
 from .grammars import View
 from .lexical import WHITESPACE
-from .names import XSI_URI, QName, split_clark
+from .names import QName, is_name, split_clark
 from .native import i64
 from .options import Options
 from .states import LEARNED_END, LEARNED_TEXT, Production, State
 from .tables import Tables
-
-XSI_SCHEMA_HINTS = (f"{{{XSI_URI}}}schemaLocation", f"{{{XSI_URI}}}noNamespaceSchemaLocation")
 
 
 class BodyEncoder(AttributeWriter):
@@ -105,7 +104,7 @@ class BodyEncoder(AttributeWriter):
                 self.first(production)
                 space = self.tables.names.space(uri)
                 assert space is not None
-                return self.write_local(space, local), self.view.next_state(production)
+                return self.write_local(space, plain(local)), self.view.next_state(production)
         if state.any_element is None and self.profile:
             self.restrain()
             state = self.state
@@ -166,13 +165,16 @@ class BodyEncoder(AttributeWriter):
             self.end_self_contained()
 
     def end_document(self) -> None:
-        """ED, and the values of the last block."""
+        """ED, and the values of the last block; refuses tables that the decoder would refuse."""
         production = self.state.end
         if production is None:
             raise EncodeError("the document has no root element")
         self.first(production)
         if self.block is not None:
             self.block.finish(self)
+        problem = self.tables.full()
+        if problem:
+            raise TablesFullError(f"{problem}: begin a new session, or bound value_partition_capacity")
 
     # --- text -----------------------------------------------------------------------------------------------
 
@@ -249,13 +251,17 @@ class BodyEncoder(AttributeWriter):
     def doctype(self, name: str, public: str, system: str, text: str) -> None:
         """DT."""
         self.second(DT, "a document type")
+        if not is_name(name):
+            raise EncodeError(f"{name[:40]!r} is no name of a document type")
         for part in (name, public, system, text):
-            self.writer.string(part)
+            self.writer.string(checked(part, "a document type"))
 
     def entity(self, name: str) -> None:
         """ER."""
         self.before_extra()
         self.second(ER, f"the entity reference {name}")
+        if not is_name(name):
+            raise EncodeError(f"{name[:40]!r} is no name of an entity")
         self.writer.string(name)
         self.after_extra()
 
@@ -264,7 +270,7 @@ class BodyEncoder(AttributeWriter):
         self.before_extra()
         self.second(CM_PI, "a comment")
         self.writer.bits(0, 1 if "pis" in self.options.preserve else 0)
-        self.writer.string(text)
+        self.writer.string(checked(text, "a comment"))
         self.after_extra()
 
     def instruction(self, target: str, data: str) -> None:
@@ -273,8 +279,10 @@ class BodyEncoder(AttributeWriter):
         self.second(CM_PI, "a processing instruction")
         both = "comments" in self.options.preserve
         self.writer.bits(1 if both else 0, 1 if both else 0)
+        if not is_name(target):
+            raise EncodeError(f"{target[:40]!r} is no target of a processing instruction")
         self.writer.string(target)
-        self.writer.string(data)
+        self.writer.string(checked(data, "a processing instruction"))
         self.after_extra()
 
     def before_extra(self) -> None:
@@ -337,12 +345,23 @@ class Saved:
         self.qname = qname
 
 
+def any_space(text: str) -> bool:
+    """Whether white space is in a text."""
+    size: i64 = len(text)
+    index: i64 = 0
+    while index < size:
+        if ord(text[index]) <= 0x20:
+            return True
+        index += 1
+    return False
+
+
 _REPLACE = str.maketrans("\t\r\n", "   ")
 
 
 def collapsed(text: str, whitespace: i64) -> str:
     """A text as a whiteSpace facet leaves it (XML Schema part 2, 4.3.6)."""
-    if whitespace == PRESERVE:
+    if whitespace == PRESERVE or not any_space(text):
         return text
     text = text.translate(_REPLACE)
     return " ".join([part for part in text.split(" ") if part]) if whitespace == COLLAPSE else text

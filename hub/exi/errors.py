@@ -2,6 +2,7 @@
 
     EXIError
     ├── EncodeError      the caller's document cannot be carried with these options (you erred)
+    │   └── TablesFullError  it could be, but the session's tables would outgrow `Limits`: begin a new session
     ├── DecodeError      the bytes are not a valid EXI stream (the peer erred); knows the bit offset
     │   ├── LimitError       valid so far, but it would cost more than `Limits` allows
     │   └── TruncatedError   valid so far, but the bytes end too early; a stream decoder waits for more
@@ -12,6 +13,8 @@ Nothing else leaves the public functions of the package because of what a peer s
 
 from __future__ import annotations
 
+from xml.etree.ElementTree import Element
+
 
 class EXIError(Exception):
     """Base of all errors of this package."""
@@ -21,10 +24,18 @@ class EncodeError(EXIError):
     """The document cannot be represented under the options and grammars given."""
 
 
+class TablesFullError(EncodeError):
+    """The tables of the session would outgrow what the peer's decoder tolerates; nothing was added to them."""
+
+
 class DecodeError(EXIError):
-    """The bytes are no EXI stream that these options and grammars describe."""
+    """The bytes are no EXI stream that these options and grammars describe.
+
+    `elements` are those that a `Decoder.feed` had completed from the same bytes before it met the error.
+    """
 
     def __init__(self, message: str, bit_offset: int = -1) -> None:
+        self.elements: list[Element] = []
         self.bit_offset = bit_offset
         self.reason = message
         super().__init__(f"bit {bit_offset}: {message}" if bit_offset >= 0 else message)

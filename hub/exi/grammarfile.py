@@ -13,16 +13,24 @@ from __future__ import annotations
 
 import zlib
 from itertools import accumulate
+from pathlib import Path
 from typing import Final
 
-from .datatypes import CHARSET, DATES, ENUM, LIST, N_BIT, Datatype
+from .builtins import N_BIT_VALUES
+from .charset import LARGEST_SET
+from .datatypes import CHARSET, COLLAPSE, DATES, ENUM, LIST, N_BIT, Datatype
 from .errors import SchemaError
 from .grammars import Grammars
+from .lexical import MONTH
+from .names import INITIAL_LOCAL_NAMES, XSD_URI
+from .options import LARGEST_INTEGER_BITS
 from .states import BUILTIN_TAG
 
 MAGIC: Final = b"EXIG"
 VERSION: Final = 1
+LARGEST_FILE: Final = 4_000_000  # bytes; every schema of XMPP and the IoT together takes 130,000
 _LAST_KIND: Final = 13
+_WORD_BITS: Final = 35  # of a word, in groups of seven
 
 
 class _Writer:
@@ -103,7 +111,7 @@ class _Reader:
         self.data = data
         self.at = 0
 
-    def number(self) -> int:
+    def number(self, most_bits: int = _WORD_BITS) -> int:
         value = self.data[self.at]
         self.at += 1
         if value < 0x80:
@@ -117,9 +125,11 @@ class _Reader:
             if part < 0x80:
                 return value
             shift += 7
+            if shift >= most_bits:
+                raise ValueError("number")
 
     def signed(self) -> int:
-        value = self.number()
+        value = self.number(LARGEST_INTEGER_BITS)
         return value >> 1 if value % 2 == 0 else -(value >> 1) - 1
 
     def text(self) -> str:
@@ -141,6 +151,8 @@ class _Reader:
             if part >= 0x80:
                 value |= (part & 0x7F) << shift
                 shift += 7
+                if shift >= _WORD_BITS:
+                    raise ValueError("number")
             elif shift:
                 append(value | (part << shift))
                 value = shift = 0
@@ -152,8 +164,20 @@ class _Reader:
         return [(self.number(), self.number()) for _ in range(self.number())]
 
 
+def read(path: Path) -> Grammars:
+    """The grammars of the file at this path; everything that is wrong with it is a `SchemaError`."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise SchemaError(f"the grammar file cannot be read: {error}") from error
+    return loads(data)
+
+
 def loads(data: bytes) -> Grammars:
     """The grammars of a grammar file."""
+    if len(data) > LARGEST_FILE:
+        raise SchemaError(f"the grammar file is larger than {LARGEST_FILE} bytes")
     if data[:4] != MAGIC:
         raise SchemaError("this is no grammar file: it does not begin with EXIG")
     if data[4:5] != bytes([VERSION]):
@@ -192,17 +216,28 @@ def _load_datatype(reader: _Reader, known: list[Datatype]) -> Datatype:
         raise ValueError(kind)
     flags = reader.number()
     datatype = Datatype(kind, tuple(reader.texts()))
+    if flags // 2 > COLLAPSE:
+        raise ValueError(flags)
     datatype.whitespace = flags // 2
     datatype.union = flags % 2 == 1
     if kind == N_BIT:
-        low = reader.signed()
-        datatype.set_range(low, low + reader.number() - 1)
+        low, count = reader.signed(), reader.number()
+        if not 1 <= count <= N_BIT_VALUES:
+            raise ValueError(count)
+        datatype.set_range(low, low + count - 1)
     elif kind == CHARSET:
-        datatype.set_characters(list(reader.text()))
+        characters = list(reader.text())
+        if len(characters) > LARGEST_SET:
+            raise ValueError(len(characters))
+        datatype.set_characters(characters)
     elif kind == DATES:
         datatype.date_kind = reader.number()
+        if datatype.date_kind > MONTH:
+            raise ValueError(datatype.date_kind)
     elif kind in (ENUM, LIST):
         item = known[reader.number()]
+        if item.kind == LIST or (item.kind == ENUM and kind == ENUM):
+            raise ValueError("item")  # values would be nested, which XML Schema has not
         datatype.item = item
         if kind == ENUM:
             datatype.set_values(reader.texts(), item)
@@ -210,11 +245,22 @@ def _load_datatype(reader: _Reader, known: list[Datatype]) -> Datatype:
 
 
 def _check(grammars: Grammars) -> None:
-    """Every reference to a state must lead to one, so that no coder ever has to ask."""
-    states = len(grammars.offsets)
-    for pairs, size in ((grammars.elements, states), (grammars.types, states), (grammars.fragment, states)):
-        if any(right >= size for _, right in pairs):
-            raise ValueError("state")
+    """The names that every stream begins with must be there, and what is referred to must exist.
+
+    What the productions refer to is checked when their state is first used (`View.lower`).
+    """
+    for space, (uri, locals_) in zip(grammars.spaces, INITIAL_LOCAL_NAMES.items(), strict=False):
+        if space.uri != uri or not space.by_local.keys() >= set(locals_):
+            raise ValueError("names")
+    if not grammars.schema_informed or grammars.spaces[len(INITIAL_LOCAL_NAMES)].uri != XSD_URI:
+        raise ValueError("names")
+    states, names = len(grammars.offsets), len(grammars.qnames)
+    for pairs, size in (
+        (grammars.elements, states), (grammars.types, states), (grammars.fragment, states),
+        (grammars.attributes, len(grammars.datatypes)),
+    ):  # fmt: skip
+        if any(left >= names or right >= size for left, right in pairs):
+            raise ValueError("reference")
     for at in grammars.offsets:
         kind, _, content, empty, _ = grammars.words[at : at + 5]
         if kind >= BUILTIN_TAG or content >= states or empty > states:

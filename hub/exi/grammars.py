@@ -141,10 +141,10 @@ class Grammars:
 
     @classmethod
     def read(cls, path: str | Path) -> Grammars:
-        """Load a grammar file; needs no schema library."""
-        from .grammarfile import loads
+        """Load a grammar file; needs no schema library. `SchemaError` if it is absent, damaged or too large."""
+        from .grammarfile import read
 
-        return loads(Path(path).read_bytes())
+        return read(Path(path))
 
     def write(self, path: str | Path) -> None:
         """Save as a grammar file."""
@@ -222,7 +222,7 @@ class View:
         if found is None:
             try:
                 found = self.states[index] = self.lower(index)
-            except (IndexError, KeyError, OverflowError) as error:
+            except (IndexError, KeyError, OverflowError, ValueError) as error:
                 raise SchemaError(f"the grammars are damaged: state {index} cannot be read") from error
         return found
 
@@ -242,6 +242,8 @@ class View:
             for operand in OPERANDS[event]:
                 self.operand(production, operand, words[at])
                 at += 1
+            if event == AT and code != state.attribute_count:
+                raise ValueError("attributes come first")
             state.add(production)
         offered = self.offered
         if self.strict:
@@ -307,8 +309,8 @@ class View:
             chosen = self.representations.get(name)
             if chosen is not None:
                 return chosen
-            if datatype.kind in (ENUM, LIST) or datatype.union or name == f"{{{XSD_URI}}}integer":
-                break  # what this type derives from is coded in another way by default, so it does not count
+            if name == f"{{{XSD_URI}}}integer":
+                break  # its own default association is closer than that of xs:decimal (section 7, table 7-1)
         if datatype.kind == LIST and datatype.item is not None:
             item = self.represented(datatype.item)
             if item is not datatype.item:

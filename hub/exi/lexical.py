@@ -26,15 +26,19 @@ DAY: Final = 6
 MONTH: Final = 7
 
 ABSENT: Final = -1_000_000  # no zone, no fraction
+NO_ZONE: Final = -2_000_000  # not a zone
 
 FLOAT_SPECIAL: Final = -16384  # exponent of INF, -INF and NaN (7.1.4)
 FLOAT_EXPONENT: Final = 16383  # largest exponent
-MINUS: Final = 45  # code points in dates
+PLUS: Final = 43  # code points in dates
+MINUS: Final = 45
+POINT: Final = 46
 COLON: Final = 58
 LETTER_T: Final = 84
 LETTER_Z: Final = 90
 
 SHORT_NUMBER: Final = 18  # characters of a number whose digits surely fit 63 bits
+LONGEST_PLAIN_DATE: Final = 37  # characters; the digits of its fraction surely fit 63 bits
 LONGEST_NUMBER: Final = 4300  # digits that Python converts to an integer
 TWO_DIGITS: Final = [f"{number:02d}" for number in range(64)]
 PLAIN_DECIMALS: Final = 40  # decimals up to which a float is written without an exponent
@@ -74,6 +78,18 @@ class DateTime:
 
 def parse_integer(text: str) -> int | None:
     """An xs:integer, or None."""
+    size: i64 = len(text)
+    if 0 < size <= SHORT_NUMBER:
+        value: i64 = 0
+        index: i64 = 1 if text[0] == "-" and size > 1 else 0
+        while index < size:
+            code: i64 = ord(text[index])
+            if not 48 <= code <= 57:
+                break
+            value = value * 10 + (code - 48)
+            index += 1
+        if index == size:
+            return int(-value if text[0] == "-" else value)
     text = text.strip(WHITESPACE)
     # Python refuses to convert very long digit strings; such an integer is not carried as a number.
     if len(text) > LONGEST_NUMBER or not _INTEGER.fullmatch(text):
@@ -184,9 +200,9 @@ def parse_date_time(text: str, kind: int) -> DateTime | None:
 
 
 def parse_plain_date_time(text: str) -> DateTime | None:
-    """The spelling that nearly all have, 2026-11-20T23:59:59 with or without Z; None for all others."""
-    size = len(text)
-    if size != 19 and not (size == 20 and ord(text[19]) == LETTER_Z):
+    """The spelling that nearly all have, 2026-11-20T23:59:59.25+01:00, fraction and zone optional; None for others."""
+    size: i64 = len(text)
+    if size < 19 or size > LONGEST_PLAIN_DATE:
         return None
     if ord(text[4]) != MINUS or ord(text[7]) != MINUS or ord(text[10]) != LETTER_T:
         return None
@@ -200,7 +216,39 @@ def parse_plain_date_time(text: str) -> DateTime | None:
     if not 0 <= hour <= 23 or not 0 <= minute <= 59 or not 0 <= second <= 60:
         return None
     time = (hour * 64 + minute) * 64 + second
-    return DateTime(century * 100 + year, month * 32 + day, time, ABSENT, 0 if size == 20 else ABSENT)
+    index: i64 = 19
+    reversed_fraction: i64 = 0
+    if index < size and ord(text[index]) == POINT:
+        unit: i64 = 1
+        index += 1
+        while index < size and 48 <= ord(text[index]) <= 57:
+            reversed_fraction += (ord(text[index]) - 48) * unit
+            unit *= 10
+            index += 1
+        if index == 20:
+            return None
+    zone: i64 = ABSENT
+    if index < size:
+        zone = plain_zone(text, index, size)
+        if zone == NO_ZONE:
+            return None
+    # A fraction of zeros is not told apart from none: reversed, it would be the number 0.
+    fraction = int(reversed_fraction) if reversed_fraction else ABSENT
+    return DateTime(century * 100 + year, month * 32 + day, time, fraction, zone)
+
+
+def plain_zone(text: str, index: i64, size: i64) -> i64:
+    """The zone that a date ends with, as it is coded; NO_ZONE if that is none."""
+    sign = ord(text[index])
+    if sign == LETTER_Z and index + 1 == size:
+        return 0
+    if (sign != MINUS and sign != PLUS) or index + 6 != size or ord(text[index + 3]) != COLON:
+        return NO_ZONE
+    hours, minutes = two_digits(text, index + 1), two_digits(text, index + 4)
+    if hours < 0 or minutes < 0 or hours > 14 or minutes > 59 or (hours == 14 and minutes):
+        return NO_ZONE
+    zone = hours * 64 + minutes
+    return -zone if sign == MINUS else zone
 
 
 def parse_any_date_time(text: str, kind: int) -> DateTime | None:

@@ -5,7 +5,8 @@ What a schema set declares is fixed and shared by all sessions (`NameSpace` and 
 gets its own copy of that `NameSpace`, so nothing shared is ever written to.
 
 `Journal` is how a table forgets: every addition is noted, and `rollback` takes the latest additions back. An
-encoder that fails and a decoder that runs out of input both leave their tables as they were.
+encoder that fails and a decoder that runs out of input both leave their tables as they were (`Tables.begin`,
+`Tables.rollback`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Final
 from .native import i64
 
 XML_URI: Final = "http://www.w3.org/XML/1998/namespace"
+XMLNS_URI: Final = "http://www.w3.org/2000/xmlns/"
 XSI_URI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 XSD_URI: Final = "http://www.w3.org/2001/XMLSchema"
 EXI_URI: Final = "http://www.w3.org/2009/exi"
@@ -72,6 +74,7 @@ class Journal:
 
     def __init__(self) -> None:
         self.notes: list[tuple[int, Any, Any, Any]] = []
+        self.values: i64 = 0  # how many values the table had when the transaction began; they need no notes
 
     def appended(self, target: list[Any]) -> None:
         """The last item of `target` is new."""
@@ -93,10 +96,6 @@ class Journal:
         """The built-in grammar state has a new production."""
         self.notes.append((4, state, None, None))
 
-    def numbered(self, table: Any, value: Any) -> None:
-        """The value table has a new value."""
-        self.notes.append((5, table, value, None))
-
     def rollback(self, mark: int = 0) -> None:
         """Take back everything after the first `mark` notes, the latest first."""
         notes = self.notes
@@ -110,10 +109,8 @@ class Journal:
                 target[key] = old
             elif kind == 3:
                 setattr(target, key, old)
-            elif kind == 4:
-                target.unlearn()
             else:
-                target.forget(key)
+                target.unlearn()
 
 
 class QName:
@@ -179,6 +176,7 @@ class NameTable:
         self.by_uri: dict[str, NameSpace] = {}
         self.by_tag: dict[str, QName] = {}
         self.prefix_count: i64 = 0  # prefixes added by the stream
+        self.characters: i64 = 0  # of all URIs, names and prefixes added
 
     def space(self, uri: str) -> NameSpace | None:
         """The partition of a URI, if it has one."""
@@ -201,6 +199,7 @@ class NameTable:
         journal.appended(self.spaces)
         self.by_uri[uri] = space
         journal.added(self.by_uri, uri)
+        self.count_characters(uri, journal)
         return space
 
     def own(self, space: NameSpace, journal: Journal) -> NameSpace:
@@ -222,6 +221,7 @@ class NameTable:
         journal.added(mine.by_local, local)
         self.by_tag[qname.tag] = qname
         journal.added(self.by_tag, qname.tag)
+        self.count_characters(qname.tag, journal)
         return qname
 
     def add_prefix(self, space: NameSpace, prefix: str, journal: Journal) -> None:
@@ -231,7 +231,13 @@ class NameTable:
         journal.appended(mine.prefixes)
         journal.changed(self, "prefix_count", int(self.prefix_count))
         self.prefix_count += 1
+        self.count_characters(prefix, journal)
 
-    def size(self) -> int:
+    def count_characters(self, text: str, journal: Journal) -> None:
+        """Note how much the tables hold."""
+        journal.changed(self, "characters", int(self.characters))
+        self.characters += len(text)
+
+    def size(self) -> i64:
         """How many URIs, names and prefixes the stream has added."""
-        return len(self.by_uri) + len(self.by_tag) + int(self.prefix_count)
+        return len(self.by_uri) + len(self.by_tag) + self.prefix_count

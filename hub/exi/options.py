@@ -22,6 +22,9 @@ ALIGNMENTS: Final = (BIT_PACKED, BYTE_PACKED, PRE_COMPRESSION, COMPRESSION)
 LARGEST_INTEGER_BITS: Final = 14_000
 """Python converts no longer integers to decimal text without a change of its own limit."""
 
+LARGEST_DEPTH: Final = 500
+"""An encoder walks elements by recursion, and Python's own stops soon after."""
+
 LARGEST_LIMIT: Final = 2**62
 LARGEST_OPTION: Final = 2**32 - 1  # xs:unsignedInt, as the options document has it
 
@@ -33,17 +36,21 @@ XSD_TYPES_ONLY: Final = ""
 
 @dataclass(frozen=True)
 class Limits:
-    """Upper bounds that a decoder enforces; sizes in the unit that the name says."""
+    """Upper bounds that a decoder enforces; sizes in the unit that the name says.
+
+    An encoder keeps to `depth`, `prefixes`, `table_entries` and `table_size`, too, for its peer would refuse what
+    goes beyond: give both ends of a stream the same limits.
+    """
 
     depth: int = 200
     attributes: int = 500  # per element, namespace declarations included
     prefixes: int = 1_000  # of one namespace, and declarations in scope
     string_length: int = 1_000_000  # characters of one value, name, comment…
-    table_entries: int = 200_000  # strings and names in all tables of one body or session
-    decoded_size: int = (
-        32_000_000  # characters of all names and values of one body, table hits counted again,
-    )
-    # and 8 for each event; also bytes inflated
+    table_entries: int = 200_000  # names, values and learned productions in all tables of one body or session
+    table_size: int = 32_000_000  # characters of those names and values
+    # Characters of all names and values of one body, table hits counted again, and 8 for each event; also bytes
+    # inflated.
+    decoded_size: int = 32_000_000
     expansion_ratio: int = 2_000  # decoded_size per byte of input …
     expansion_floor: int = 1_000_000  # … which only counts beyond this size
     integer_bits: int = 4_096  # magnitude of one integer
@@ -54,6 +61,8 @@ class Limits:
         for each in fields(self):
             if not 0 <= getattr(self, each.name) <= LARGEST_LIMIT:
                 raise SchemaError(f"limits.{each.name} must be between 0 and {LARGEST_LIMIT}")
+        if self.depth > LARGEST_DEPTH:
+            raise SchemaError(f"limits.depth must be at most {LARGEST_DEPTH}")
         if self.integer_bits > LARGEST_INTEGER_BITS:
             raise SchemaError(f"limits.integer_bits must be at most {LARGEST_INTEGER_BITS}")
 

@@ -4,9 +4,16 @@ Each element is one EXI body without header, filled up to a byte, one after the 
 With `session_tables` all string tables and learned grammars live as long as the object; without, each body
 starts anew.
 
-An `Encoder` is transactional: what cannot be encoded raises and leaves the tables as they were. A `Decoder`
-takes bytes as they come, cut anywhere, and gives back the elements that are complete; after a `DecodeError`
-the stream is lost, as its tables are, and every further call says so.
+An `Encoder` is transactional: what cannot be encoded raises and leaves the tables as they were. Only what
+interrupts it from outside (KeyboardInterrupt, MemoryError) may strike in the middle of an addition; then nobody
+knows what the tables hold, and every further call says so. A `Decoder` takes bytes as they come, cut anywhere,
+and gives back the elements that are complete; after a `DecodeError` the stream is lost, as its tables are, and
+every further call says so.
+
+Without `value_partition_capacity` the tables of a session grow with every new string. Both ends count what they
+hold (`table_entries`, `table_size`) against the same `Limits`: an encoder that would pass them raises
+`TablesFullError` before its peer's decoder would refuse the stream, and forgets the element; its caller ends the
+session and negotiates a new one, best before that happens. A capacity bounds the values, but not the names.
 """
 
 from __future__ import annotations
@@ -18,7 +25,7 @@ from .bits import BitReader, BitWriter
 from .decoder import BodyDecoder
 from .elements import encode_document
 from .encoder import BodyEncoder
-from .errors import DecodeError, TruncatedError
+from .errors import DecodeError, EncodeError, TruncatedError
 from .grammars import Grammars, schema_less
 from .options import BIT_PACKED, Options
 from .sinks import ElementSink
@@ -45,20 +52,37 @@ class Encoder:
         self.tables = Tables(self.view, options)
         writer = BitWriter(options.alignment != BIT_PACKED)
         self.body = BodyEncoder(self.view, options, self.tables, writer)
+        self.interrupted = False
 
     def encode(self, element: ET.Element) -> bytes:
-        """One element as one body."""
+        """One element as one body. `EncodeError`, and nothing changed, if it cannot be carried."""
+        if self.interrupted:
+            raise EncodeError("the encoder was interrupted before, and its tables are unknown: begin a new session")
+        tables = self.tables
         if not self.session_tables:
-            self.tables = Tables(self.view, self.options)
-        journal = self.tables.journal
-        journal.notes.clear()
-        self.body.restart(self.tables)
+            tables.restart()
+        tables.begin()
+        self.body.restart(tables)
         try:
             encode_document(self.body, [element])
-        except BaseException:
-            journal.rollback()
+            return self.body.writer.take()
+        except Exception as error:
+            self.interrupted = self.session_tables and isinstance(error, MemoryError)
+            tables.rollback()
             raise
-        return self.body.writer.take()
+        except BaseException:
+            self.interrupted = self.session_tables
+            raise
+
+    @property
+    def table_entries(self) -> int:
+        """How many strings, names and productions the tables hold; `Limits.table_entries` is the most."""
+        return int(self.tables.entries())
+
+    @property
+    def table_size(self) -> int:
+        """How many characters they take; `Limits.table_size` is the most."""
+        return int(self.tables.characters())
 
 
 class Decoder:
@@ -99,11 +123,12 @@ class Decoder:
         self.body.dropped += done
         self.consumed += done
 
-    def feed(self, chunk: bytes) -> list[ET.Element]:
-        """Take some bytes; the elements that they complete."""
+    def feed(self, chunk: bytes | bytearray | memoryview) -> list[ET.Element]:
+        """Take some bytes; the elements that they complete. A `DecodeError` carries those before it."""
         if self.failure:
             raise DecodeError(f"the stream has failed before: {self.failure}")
-        self.pieces.append(bytes(chunk))
+        # Unlike bytes(), a view takes no number for a size.
+        self.pieces.append(chunk if isinstance(chunk, bytes) else bytes(memoryview(chunk)))
         self.size += len(chunk)
         if self.size < self.wanted:
             return []
@@ -120,14 +145,20 @@ class Decoder:
             self.wanted = error.missing
         except DecodeError as error:
             self.failure = error.reason
-            raise type(error)(error.reason, error.bit_offset + self.consumed * 8) from None
+            offset = error.bit_offset + self.consumed * 8 if error.bit_offset >= 0 else -1
+            failure = type(error)(error.reason, offset)
+            failure.elements = found
+            raise failure from None
+        except BaseException as error:
+            self.failure = f"it was interrupted by {type(error).__name__}"
+            raise
         return found
 
     def next_body(self) -> None:
         """Put what follows the body just read in front of the next."""
         self.tables.check(self.body.reader.pos)
         if not self.session_tables:
-            self.tables = Tables(self.view, self.options)
+            self.tables.restart()
         block = self.body.block
         if block is not None and block.inflater is not None:
             self.consumed += block.inflater.total_in
@@ -143,6 +174,16 @@ class Decoder:
         self.started = done < len(reader.data)
         self.body.restart(self.tables)
         self.body.dropped = -done
+
+    @property
+    def table_entries(self) -> int:
+        """How many strings, names and productions the tables hold; `Limits.table_entries` is the most."""
+        return int(self.tables.entries())
+
+    @property
+    def table_size(self) -> int:
+        """How many characters they take; `Limits.table_size` is the most."""
+        return int(self.tables.characters())
 
     @property
     def pending(self) -> bool:

@@ -5,107 +5,155 @@ numbers go round: the newcomer takes the oldest number, and the string that had 
 number, which stays behind as a hole, for widths of codes count holes too (7.3.3). The empty string never
 enters, nor does a value longer than valueMaxLength.
 
-`ValueTable` serves an encoder (find the number of a string) and a decoder (find the string of a number)
-alike.
+An encoder finds the number of a string (`numbers`), a decoder the string of a number (`texts`); `add` serves
+both and keeps for each only what it needs. A value that was added to a table with room needs no note in the
+journal: `cut` takes the youngest back.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 from .names import Journal, QName
 from .native import i64
 
-
-class Value:
-    """One string of the table and where it is numbered."""
-
-    def __init__(self, text: str, owner: QName, local_id: i64, global_id: i64) -> None:
-        self.text = text
-        self.owner = owner  # under which name it was first met
-        self.local_id: i64 = local_id
-        self.global_id: i64 = global_id
-        self.shadowed: Value | None = None  # the same string, numbered before by a peer that sent it twice
+KEPT_PARTITIONS: Final = 1_000  # that a table takes along when it starts anew
+DROPPED_AT_ONCE: Final = 32  # texts without a number at the front of a partition before they are dropped
 
 
 class Partition:
     """The values first met under one qualified name.
 
-    Numbers are never used twice, and widths of codes count those that are no longer assigned; what is kept
-    are the values still in the table, so a long session with a bounded table needs bounded memory.
+    Numbers are never used twice, and widths of codes count those that are no longer assigned. As the oldest
+    value of a table is the first to go, those still assigned are the numbers from `first` on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, generation: i64) -> None:
+        self.generation: i64 = generation  # of the table, when the partition was last emptied
         self.count: i64 = 0
-        self.values: dict[int, Value] = {}
+        self.first: i64 = 0
+        self.texts: list[str] = []  # of a decoder, by number less `base`
+        self.base: i64 = 0
+
+    def empty(self, generation: i64) -> None:
+        """Forget everything."""
+        self.generation = generation
+        self.count = 0
+        self.first = 0
+        self.base = 0
+        if self.texts:
+            self.texts = []
+
+    def text(self, number: i64) -> str | None:
+        """The string with a local number; None if the number is not assigned."""
+        if number < self.first or number >= self.count:
+            return None
+        return self.texts[number - self.base]
 
 
 class ValueTable:
-    """All values of one body or session. Values know names, not partitions: nothing here is a cycle."""
+    """All values of one body or session; the lists are indexed by global numbers."""
 
     def __init__(self, max_length: int | None, capacity: int | None) -> None:
         self.max_length: i64 = -1 if max_length is None else max_length
         self.capacity: i64 = -1 if capacity is None else capacity
-        self.by_text: dict[str, Value] = {}
-        self.global_values: list[Value] = []
+        self.numbers: dict[str, int] = {}  # of an encoder
+        self.texts: list[str] = []
+        self.owners: list[Partition] = []
+        self.local_numbers: list[int] = []
         self.partitions: dict[QName, Partition] = {}
+        self.generation: i64 = 0
         self.next_global: i64 = 0  # only meaningful once the capacity is used up
+        self.characters: i64 = 0  # of all values in the table
+
+    def restart(self, names_too: bool) -> None:
+        """Forget everything; partitions of names that stay are used again."""
+        if self.texts:
+            self.numbers.clear()
+            self.texts = []
+            self.owners = []
+            self.local_numbers = []
+        self.generation += 1
+        if names_too or len(self.partitions) > KEPT_PARTITIONS:
+            self.partitions.clear()
+        self.next_global = 0
+        self.characters = 0
 
     def partition(self, qname: QName) -> Partition:
         """The local partition of a name; empty ones need no journal, as they code like absent ones."""
         found = self.partitions.get(qname)
         if found is None:
-            found = Partition()
+            found = Partition(self.generation)
             self.partitions[qname] = found
+        elif found.generation != self.generation:
+            found.empty(self.generation)
         return found
 
-    def add(self, text: str, qname: QName, journal: Journal) -> None:
+    def add(self, text: str, partition: Partition, decoding: bool, journal: Journal) -> None:
         """Number a string that has just been written or read in full."""
-        length = len(text)
+        length: i64 = len(text)
         if length == 0 or self.capacity == 0 or (self.max_length >= 0 and length > self.max_length):
             return
-        values = self.global_values
-        if self.capacity >= 0 and len(values) >= self.capacity:
-            self.replace(text, qname, journal)
+        texts = self.texts
+        if self.capacity >= 0 and len(texts) >= self.capacity:
+            self.replace(text, partition, decoding, journal)
             return
-        partition = self.partition(qname)
-        value = Value(text, qname, partition.count, len(values))
-        value.shadowed = self.by_text.get(text)
-        values.append(value)
-        partition.values[int(partition.count)] = value
-        partition.count += 1
-        self.by_text[text] = value
-        journal.numbered(self, value)
-
-    def forget(self, value: Value) -> None:
-        """Take back the latest addition, if the table was not full then."""
-        self.global_values.pop()
-        partition = self.partition(value.owner)
-        partition.count -= 1
-        del partition.values[int(partition.count)]
-        if value.shadowed is None:
-            del self.by_text[value.text]
+        if decoding:
+            partition.texts.append(text)
         else:
-            self.by_text[value.text] = value.shadowed
+            self.numbers[text] = len(texts)
+        texts.append(text)
+        self.owners.append(partition)
+        self.local_numbers.append(int(partition.count))
+        partition.count += 1
+        self.characters += length
 
-    def replace(self, text: str, qname: QName, journal: Journal) -> None:
+    def cut(self, count: i64) -> None:
+        """Take back all but the first `count` values, where the table was not full."""
+        while len(self.texts) > count:
+            text = self.texts.pop()
+            partition = self.owners.pop()
+            self.local_numbers.pop()
+            partition.count -= 1
+            if partition.texts:
+                partition.texts.pop()
+            else:
+                del self.numbers[text]
+            self.characters -= len(text)
+
+    def replace(self, text: str, partition: Partition, decoding: bool, journal: Journal) -> None:
         """Number a string in a full table: round-robin over the global numbers."""
         index = self.next_global
         journal.changed(self, "next_global", int(index))
         self.next_global = index + 1 if index + 1 < self.capacity else 0
-        old = self.global_values[index]
-        place = self.partition(old.owner).values
-        journal.replaced(place, int(old.local_id), old)
-        del place[int(old.local_id)]
-        if self.by_text.get(old.text) is old:
-            journal.replaced(self.by_text, old.text, old)
-            del self.by_text[old.text]
-        partition = self.partition(qname)
-        value = Value(text, qname, partition.count, index)
-        journal.replaced(self.global_values, int(index), old)
-        self.global_values[index] = value
-        partition.values[int(partition.count)] = value
-        journal.added(partition.values, int(partition.count))
+        old = self.texts[index]
+        journal.changed(self, "characters", int(self.characters))
+        self.characters += len(text) - len(old)
+        if decoding:
+            self.unassign(self.owners[index], journal)
+            partition.texts.append(text)
+            journal.appended(partition.texts)
+        else:
+            journal.replaced(self.numbers, old, int(index))
+            del self.numbers[old]
+            self.numbers[text] = int(index)
+            journal.added(self.numbers, text)
+        journal.replaced(self.texts, int(index), old)
+        self.texts[index] = text
+        journal.replaced(self.owners, int(index), self.owners[index])
+        self.owners[index] = partition
+        journal.replaced(self.local_numbers, int(index), self.local_numbers[index])
+        self.local_numbers[index] = int(partition.count)
         journal.changed(partition, "count", int(partition.count))
         partition.count += 1
-        if text not in self.by_text:
-            self.by_text[text] = value
-            journal.added(self.by_text, text)
+
+    def unassign(self, owner: Partition, journal: Journal) -> None:
+        """The oldest number of a decoder's partition is no longer assigned; now and then its text is dropped."""
+        journal.changed(owner, "first", int(owner.first))
+        owner.first += 1
+        unused = owner.first - owner.base
+        if unused >= DROPPED_AT_ONCE and unused * 2 > len(owner.texts):
+            journal.changed(owner, "texts", owner.texts)
+            journal.changed(owner, "base", int(owner.base))
+            owner.texts = owner.texts[unused:]
+            owner.base = owner.first

@@ -27,8 +27,33 @@ class Tables:
         self.names = NameTable(grammars.spaces, grammars.by_uri, grammars.by_tag)
         self.values = ValueTable(options.value_max_length, options.value_partition_capacity)
         self.builtin: dict[QName, State] = {}
-        self.learned: i64 = 0  # productions taught to built-in element grammars (EXI Profile; encoders only)
+        self.learned: i64 = 0  # productions taught to built-in element grammars
         self.max_entries: i64 = options.limits.table_entries
+        self.max_size: i64 = options.limits.table_size
+
+    def restart(self) -> None:
+        """Forget everything, for another body."""
+        names = self.names
+        named = bool(names.by_uri)
+        if named:
+            grammars = self.view.grammars
+            self.names = NameTable(grammars.spaces, grammars.by_uri, grammars.by_tag)
+        self.values.restart(named)
+        if self.builtin:
+            self.builtin = {}
+        self.learned = 0
+
+    def begin(self) -> None:
+        """What comes from here on can be taken back."""
+        journal = self.journal
+        if journal.notes:
+            journal.notes.clear()
+        journal.values = len(self.values.texts)
+
+    def rollback(self) -> None:
+        """Be as at the last `begin`."""
+        self.journal.rollback()
+        self.values.cut(self.journal.values)
 
     def root(self, fragment: bool) -> State:
         """DocContent, or FragmentContent: its schema-less form learns (8.4.2), so it belongs to the body."""
@@ -65,7 +90,30 @@ class Tables:
         self.journal.added(self.builtin, qname)
         return start
 
+    def learn(self, state: State, production: Production) -> None:
+        """Teach a built-in grammar a production (8.4.3)."""
+        state.learn(production, self.journal)
+        self.journal.changed(self, "learned", int(self.learned))
+        self.learned += 1
+
+    def entries(self) -> i64:
+        """How many names, values, built-in grammars and productions the stream has added."""
+        return self.names.size() + len(self.values.texts) + len(self.builtin) + self.learned
+
+    def characters(self) -> i64:
+        """How many characters those names and values take."""
+        return self.names.characters + self.values.characters
+
+    def full(self) -> str:
+        """Which limit the tables have passed; the empty string if none."""
+        if self.entries() > self.max_entries:
+            return f"more than {self.max_entries} table entries"
+        if self.characters() > self.max_size:
+            return f"more than {self.max_size} characters in the tables"
+        return ""
+
     def check(self, bit_offset: i64) -> None:
-        """Refuse to grow beyond the limit."""
-        if self.names.size() + len(self.values.global_values) + len(self.builtin) > self.max_entries:
-            raise LimitError(f"more than {self.max_entries} table entries", bit_offset)
+        """Refuse to grow beyond the limits."""
+        problem = self.full()
+        if problem:
+            raise LimitError(problem, bit_offset)

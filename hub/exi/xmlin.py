@@ -13,7 +13,7 @@ from xml.parsers import expat
 
 from .encoder import BodyEncoder
 from .errors import EncodeError
-from .names import XML_URI, XSI_TYPE, clark
+from .names import XML_URI, XSI_TYPE, clark, is_name
 
 _DECLARATION: Final = re.compile(rb"^(?:\xef\xbb\xbf)?\s*<\?xml\s[^>]*\?>")
 _XML_SPACE: Final = f"{{{XML_URI}}}space"
@@ -30,12 +30,21 @@ def encode_xml(encoder: BodyEncoder, data: bytes, fragment: bool) -> None:
     encoder.end_document()
 
 
+def checked_declarations(declared: list[tuple[str, str]]) -> dict[str, str]:
+    """The namespace declarations of a start tag, if Namespaces in XML allows them."""
+    for prefix, uri in declared:
+        if (prefix and (not uri or ":" in prefix)) or prefix == "xmlns" or (prefix == "xml") != (uri == XML_URI):
+            raise EncodeError(f"the prefix {prefix[:40]!r} cannot stand for the namespace {uri[:80]!r}")
+    return dict(declared)
+
+
 class XmlReader:
     """Expat's handlers for one document."""
 
     def __init__(self, encoder: BodyEncoder, fragment: bool) -> None:
         self.encoder = encoder
         self.preserve = encoder.options.preserve
+        self.most_prefixes = encoder.options.limits.prefixes
         self.scopes: list[dict[str, str]] = [{"": "", "xml": XML_URI}]
         self.pending: list[str] = []
         self.wrapped = fragment  # the outermost element is ours and carries nothing
@@ -60,7 +69,8 @@ class XmlReader:
             parser.SkippedEntityHandler = self.skipped
         try:
             parser.Parse(data, True)
-        except expat.ExpatError as error:
+        except (expat.ExpatError, LookupError, ValueError) as error:
+            # The last two come from an XML declaration whose encoding is unknown or cannot be read.
             raise EncodeError(f"the text is not well-formed XML: {error}") from None
 
     # --- elements -------------------------------------------------------------------------------------------
@@ -78,12 +88,14 @@ class XmlReader:
             key, value = flat[index], flat[index + 1]
             if key == "xmlns":
                 declared.append(("", value))
-            elif key.startswith("xmlns:"):
+            elif key.startswith("xmlns:") and len(key) > 6:
                 declared.append((key[6:], value))
             else:
                 plain.append((key, value))
         if declared:
-            scope = {**scope, **dict(declared)}
+            scope = {**scope, **checked_declarations(declared)}
+            if len(scope) > self.most_prefixes:
+                raise EncodeError(f"more than {self.most_prefixes} namespace declarations in scope")
         self.scopes.append(scope)
         prefix, tag = self.resolve(name, scope, True)
         encoder = self.encoder
@@ -119,9 +131,11 @@ class XmlReader:
 
     def resolve(self, name: str, scope: dict[str, str], element: bool) -> tuple[str, str]:
         """(prefix, name in ElementTree's spelling)."""
-        prefix, colon, local = name.rpartition(":")
+        prefix, colon, local = name.partition(":")
         if not colon:
             return "", clark(scope[""], name) if element else name
+        if not prefix or not is_name(local) or ":" in local:
+            raise EncodeError(f"{name[:40]!r} is no name with a prefix")
         uri = scope.get(prefix)
         if uri is None:
             raise EncodeError(f"the prefix of {name} is not declared")

@@ -29,6 +29,38 @@ def is_doctype(text: str) -> bool:
     return elements == ["root"]
 
 
+class Scope:
+    """The namespace declarations in scope of an element: prefix → URI, and URI → a prefix that may stand for it."""
+
+    def __init__(self, prefixes: dict[str, str], uris: dict[str, str], made: int) -> None:
+        self.prefixes = prefixes
+        self.uris = uris  # non-empty prefixes only; one that was declared anew since then no longer counts
+        self.made = made  # number of the last prefix made up
+
+    def inner(self) -> Scope:
+        """A copy for an element that declares something."""
+        return Scope(self.prefixes.copy(), self.uris.copy(), self.made)
+
+    def declare(self, prefix: str, uri: str) -> None:
+        """Let a prefix stand for a URI."""
+        self.prefixes[prefix] = uri
+        if prefix:
+            self.uris[uri] = prefix
+
+    def find(self, uri: str) -> str:
+        """A prefix of a URI; the empty string if it has none."""
+        prefix = self.uris.get(uri, "")
+        return prefix if self.prefixes.get(prefix) == uri else ""
+
+    def make_up(self) -> str:
+        """A prefix that is not in scope."""
+        while True:
+            self.made += 1
+            prefix = f"ns{self.made}"
+            if prefix not in self.prefixes:
+                return prefix
+
+
 class XmlSink(Sink):
     """Writes XML text; a start tag is held back until its attributes are complete."""
 
@@ -36,7 +68,9 @@ class XmlSink(Sink):
         super().__init__()
         self.most_prefixes = most_prefixes
         self.parts: list[str] = []
-        self.scopes: list[dict[str, str]] = [{"": "", "xml": XML_URI}]
+        self.scopes = [Scope({"": "", "xml": XML_URI}, {XML_URI: "xml"}, 0)]
+        self.scope = self.scopes[0]
+        self.own_scope = False  # `scope` belongs to the element being written, and not to its parent
         self.names: list[str] = []  # tags of the open elements, as written
         self.element: QName | None = None  # whose start tag is held back
         self.prefix = ""
@@ -61,7 +95,7 @@ class XmlSink(Sink):
         self.type_name = None
 
     def namespace(self, prefix: str, uri: str, of_element: bool) -> None:
-        if prefix in ("xml", "xmlns") or (prefix and not uri):
+        if prefix in ("xml", "xmlns") or uri == XML_URI or (prefix and not uri):
             return  # nothing to declare, or nothing that may be declared
         self.declared[prefix] = uri
         if of_element:
@@ -123,20 +157,21 @@ class XmlSink(Sink):
         if element is None:
             return
         self.element = None
-        scope = {**self.scopes[-1], **self.declared}
-        if len(scope) > self.most_prefixes:
-            raise LimitError(f"more than {self.most_prefixes} declarations in scope")
-        added = dict(self.declared)
-        name = self.element_name(element, scope, added)
+        self.scope = self.scopes[-1]
+        self.own_scope = False
+        added: dict[str, str] = {}
+        for prefix, uri in self.declared.items():
+            self.declare(prefix, uri, added)
+        name = self.element_name(element, added)
         written: list[str] = []
         if self.type_name is not None:
             value, value_prefix = self.type_name
-            wanted = self.prefix_for(value.uri, value_prefix, scope, added, True)
+            wanted = self.prefix_for(value.uri, value_prefix, added, True)
             text = f"{wanted}:{value.local}" if wanted else value.local
-            xsi = self.prefix_for(XSI_URI, "xsi", scope, added, False)
+            xsi = self.prefix_for(XSI_URI, "xsi", added, False)
             written.append(f'{xsi}:type="{escape(text, _VALUE_ESCAPES)}"')
         for qname, text, prefix in self.attributes:
-            wanted = self.prefix_for(qname.uri, prefix, scope, added, False) if qname.uri else ""
+            wanted = self.prefix_for(qname.uri, prefix, added, False) if qname.uri else ""
             key = f"{wanted}:{qname.local}" if wanted else qname.local
             written.append(f'{key}="{escape(text, _VALUE_ESCAPES)}"')
         spelled = [
@@ -146,34 +181,41 @@ class XmlSink(Sink):
             for prefix, uri in added.items()
         ]
         self.parts.append("<" + " ".join([name, *spelled, *written]) + close)
-        self.scopes.append(scope)
+        self.scopes.append(self.scope)
         self.names.append(name)
 
-    def element_name(self, element: QName, scope: dict[str, str], added: dict[str, str]) -> str:
+    def declare(self, prefix: str, uri: str, added: dict[str, str]) -> None:
+        """Add a declaration to the start tag being written."""
+        if not self.own_scope:
+            self.scope = self.scope.inner()
+            self.own_scope = True
+        self.scope.declare(prefix, uri)
+        added[prefix] = uri
+        if len(self.scope.prefixes) > self.most_prefixes:
+            raise LimitError(f"more than {self.most_prefixes} declarations in scope")
+
+    def element_name(self, element: QName, added: dict[str, str]) -> str:
         """The tag as written, its namespace declared."""
-        prefix = self.prefix
-        if scope.get(prefix) != element.uri or (prefix and not element.uri):
-            if prefix in self.declared or (prefix and not element.uri):
-                prefix = self.prefix_for(element.uri, "", scope, added, True) if element.uri else ""
-            if scope.get(prefix) != element.uri:
-                scope[prefix] = added[prefix] = element.uri
+        prefix, uri = self.prefix, element.uri
+        if self.scope.prefixes.get(prefix) != uri or (prefix and not uri):
+            if prefix in self.declared or (prefix and not uri):
+                prefix = self.prefix_for(uri, "", added, True) if uri else ""
+            if self.scope.prefixes.get(prefix) != uri:
+                self.declare(prefix, uri, added)
         return f"{prefix}:{element.local}" if prefix else element.local
 
-    def prefix_for(
-        self, uri: str, wish: str, scope: dict[str, str], added: dict[str, str], default: bool
-    ) -> str:
+    def prefix_for(self, uri: str, wish: str, added: dict[str, str], default: bool) -> str:
         """A prefix in scope for a URI, declared if need be; "" only where the default may stand for it."""
-        if (wish or default) and scope.get(wish) == uri:
+        prefixes = self.scope.prefixes
+        if (wish or default) and prefixes.get(wish) == uri:
             return wish
-        for prefix, known in scope.items():
-            if known == uri and (prefix or default):
-                return prefix
-        if not uri:
+        if default and prefixes.get("") == uri:
             return ""
+        found = self.scope.find(uri)
+        if found or not uri:
+            return found
         prefix = wish or ("xsi" if uri == XSI_URI else "")
-        number = 1
-        while not prefix or prefix in scope:
-            prefix = f"ns{number}"
-            number += 1
-        scope[prefix] = added[prefix] = uri
+        if not prefix or prefix in prefixes:
+            prefix = self.scope.make_up()
+        self.declare(prefix, uri, added)
         return prefix

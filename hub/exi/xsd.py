@@ -201,7 +201,9 @@ class Reader:
             values = enumeration(each)
             if values and primitive not in ("QName", "NOTATION"):
                 plain = next(base for base in line[line.index(each) :] if not enumeration(base))
-                datatype = Datatype(ENUM, names)
+                # Only types with enumerated values count when a representation is looked for (7.4).
+                last = max(index for index, base in enumerate(line) if enumeration(base))
+                datatype = Datatype(ENUM, tuple(base.name for base in line[: last + 1] if base.name))
                 datatype.set_values(values, self.datatype(plain))
                 return datatype
         builtin = next((self.datatype(each) for each in line if is_builtin(each)), Datatype(STRING))

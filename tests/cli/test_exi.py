@@ -46,3 +46,8 @@ def test_an_error_is_one_sentence() -> None:
     for ran in (pipe(*arguments, data=data) for arguments, data in wrong):
         assert ran.returncode == 1
         assert ran.stderr.startswith(b"hub: ") and ran.stderr.count(b"\n") == 1, ran.stderr
+
+
+def test_schema_and_grammars_are_not_both_given(tmp_path: Path) -> None:
+    ran = pipe("encode", "--schema", str(SCHEMAS / "sensor.xsd"), "--grammars", str(tmp_path / "a"), data=XML)
+    assert ran.returncode == 2 and b"give one of them" in ran.stderr

@@ -117,9 +117,12 @@ def test_events_without_content_are_not_free() -> None:
 
 
 def test_prefixes() -> None:
-    options = exi.Options(preserve=frozenset({"prefixes"}), limits=exi.Limits(prefixes=20))
+    kept = exi.Options(preserve=frozenset({"prefixes"}))
+    options = kept.with_(limits=exi.Limits(prefixes=20))
     nested = "".join(f"<a xmlns:p{number}='urn:x'>" for number in range(30)) + "</a>" * 30
-    data = exi.from_xml(nested.encode(), None, options)
+    with pytest.raises(exi.EncodeError, match="declarations"):
+        exi.from_xml(nested.encode(), None, options)
+    data = exi.from_xml(nested.encode(), None, kept)
     for read in (exi.decode, exi.to_xml):
         with pytest.raises(exi.LimitError):
             read(data, None, options)
@@ -252,6 +255,19 @@ def test_names_and_characters_that_xml_has_not() -> None:
         exi.decode(data.replace(b"aa", b"a<"), None, options)
     with pytest.raises(exi.DecodeError, match="characters that XML allows"):
         exi.decode(data.replace(b"bb", b"b\0"), None, options)
+
+
+def test_a_namespace_declaration_in_disguise() -> None:
+    options = exi.Options(alignment="byte-packed")
+    for name, disguised in (("xmlnt", "xmlns"), ("{http://www.w3.org/2000/xmlnt/}p", "http://www.w3.org/2000/xmlns/")):
+        data = exi.encode(ET.Element("a", {name: "urn:evil"}), None, options)
+        old = disguised.replace("xmlns", "xmlnt").encode()
+        assert old in data
+        for read in (exi.decode, exi.to_xml):
+            with pytest.raises(exi.DecodeError, match="expected an attribute"):
+                read(data.replace(old, disguised.encode()), None, options)
+        with pytest.raises(exi.EncodeError, match="no attribute"):
+            exi.encode(ET.Element("a", {name.replace("xmlnt", "xmlns"): "urn:evil"}))
 
 
 def test_a_document_type_that_hides_an_element() -> None:

@@ -201,3 +201,121 @@ def test_the_test_schema_compiles_quickly_and_its_file_loads_quickly(tmp_path: P
     start = time.perf_counter()
     exi.Grammars.read(tmp_path / "g.exig")
     assert time.perf_counter() - start < 0.05
+
+
+# --- hostile and broken sets --------------------------------------------------------------------------------
+
+XS = 'xmlns:xs="http://www.w3.org/2001/XMLSchema"'
+IMPORT = f'<xs:schema {XS} targetNamespace="a"><xs:import namespace="o" schemaLocation="LOCATION"/></xs:schema>'
+
+
+@pytest.mark.parametrize("location", ["http://127.0.0.1:9/o.xsd", "https://example.org/o.xsd", "ftp://h/o", "absent"])
+@pytest.mark.parametrize("kind", ["import", "include", "redefine"])
+def test_parts_that_are_absent_or_elsewhere_are_not_fetched(tmp_path: Path, location: str, kind: str) -> None:
+    text = IMPORT.replace("LOCATION", location)
+    if kind != "import":
+        text = text.replace('import namespace="o"', kind)
+    path = tmp_path / "t.xsd"
+    path.write_text(text, encoding="utf-8")
+    start = time.perf_counter()
+    with pytest.raises(exi.SchemaError, match=r"cannot be read|not valid"):
+        exi.load_schemas([path])
+    assert time.perf_counter() - start < 5
+
+
+def test_files_that_include_each_other(tmp_path: Path) -> None:
+    for name, other in (("one", "two"), ("two", "one")):
+        text = f'<xs:include schemaLocation="{other}.xsd"/><xs:element name="{name}"/>'
+        (tmp_path / f"{name}.xsd").write_text(f"{HEAD}{text}</xs:schema>", encoding="utf-8")
+    known = exi.load_schemas([tmp_path / "one.xsd"])
+    assert len(known.elements) == 2
+
+
+@pytest.mark.parametrize("path", ["/absent.xsd", "/", "http://127.0.0.1:9/x.xsd", ""])
+def test_paths_that_lead_nowhere(path: str) -> None:
+    with pytest.raises(exi.SchemaError, match="cannot be read"):
+        exi.load_schemas([path])
+
+
+def test_entities_of_a_schema_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret", encoding="utf-8")
+    for entity in ('"x"', f'SYSTEM "{(tmp_path / "secret").as_uri()}"'):
+        path = tmp_path / "t.xsd"
+        documentation = "<xs:annotation><xs:documentation>&e;</xs:documentation></xs:annotation>"
+        path.write_text(f"<!DOCTYPE s [<!ENTITY e {entity}>]>{HEAD}{documentation}</xs:schema>", encoding="utf-8")
+        with pytest.raises(exi.SchemaError, match="forbidden"):
+            exi.load_schemas([path])
+
+
+def test_content_models_that_explode(tmp_path: Path) -> None:
+    start = time.perf_counter()
+    known = load(tmp_path, sequence('<xs:element name="a" minOccurs="0" maxOccurs="5000"/>'))
+    assert len(known.offsets) > 5000
+    either = '<xs:choice><xs:element name="a"/><xs:element name="b"/></xs:choice>'
+    many = either.replace("choice>", 'choice minOccurs="0" maxOccurs="unbounded">', 1)
+    nested = '<xs:sequence minOccurs="0" maxOccurs="200">' * 3 + either + "</xs:sequence>" * 3
+    for particles in (many + '<xs:element name="a"/>' + either * 30, nested, "<xs:sequence>" * 300 + either
+                      + "</xs:sequence>" * 300):  # fmt: skip
+        with pytest.raises(exi.SchemaError):
+            load(tmp_path, sequence(particles))
+    assert time.perf_counter() - start < 30
+
+
+# --- clauses that no vector covers --------------------------------------------------------------------------
+
+ENUMERATED = """
+<xs:simpleType name="wide"><xs:restriction base="xs:string"><xs:enumeration value="a"/><xs:enumeration value="b"/>
+<xs:enumeration value="c"/></xs:restriction></xs:simpleType>
+<xs:simpleType name="narrow"><xs:restriction base="wide"><xs:enumeration value="a"/><xs:enumeration value="b"/>
+</xs:restriction></xs:simpleType>
+<xs:simpleType name="list"><xs:list itemType="xs:int"/></xs:simpleType>
+<xs:simpleType name="short"><xs:restriction base="list"><xs:maxLength value="3"/></xs:restriction></xs:simpleType>
+<xs:element name="n" type="narrow"/><xs:element name="s" type="short"/>
+"""
+
+
+def test_a_map_finds_the_closest_type_that_counts(tmp_path: Path) -> None:
+    known = load(tmp_path, ENUMERATED)
+    exi_string = "{http://www.w3.org/2009/exi}string"
+    sizes = {
+        name: (
+            round_trip(known, "<x:n xmlns:x='urn:t'>b</x:n>", datatype_representations={name: exi_string}),
+            round_trip(known, "<x:s xmlns:x='urn:t'>1 2</x:s>", datatype_representations={name: exi_string}),
+        )
+        for name in ("{urn:t}wide", "{urn:t}list", "{http://www.w3.org/2001/XMLSchema}string")
+    }
+    # 7.4: an enumeration stays one unless the closest mapped ancestor has enumerated values itself.
+    assert sizes["{urn:t}wide"][0] > sizes["{http://www.w3.org/2001/XMLSchema}string"][0]
+    assert sizes["{urn:t}list"][1] > sizes["{urn:t}wide"][1]
+
+
+TYPES = """
+<xs:complexType name="B"><xs:sequence/><xs:anyAttribute namespace="##any" processContents="lax"/></xs:complexType>
+<xs:complexType name="D"><xs:complexContent><xs:extension base="B"><xs:sequence><xs:element name="i" type="xs:int"/>
+</xs:sequence></xs:extension></xs:complexContent></xs:complexType>
+<xs:element name="b" type="B"/><xs:element name="d" type="D"/>
+"""
+XSI = "http://www.w3.org/2001/XMLSchema-instance"
+
+
+def test_a_wildcard_stands_for_no_xsi_attribute_where_a_schema_is_in_effect(tmp_path: Path) -> None:
+    known = load(tmp_path, TYPES)
+    for attribute in ("xsi:type='x:D'", "xsi:nil='true'"):
+        text = f"<x:d xmlns:x='urn:t' xmlns:xsi='{XSI}' {attribute}><i>1</i></x:d>".encode()
+        with pytest.raises(exi.EncodeError):
+            exi.from_xml(text, known, exi.Options(strict=True))
+
+
+@pytest.mark.parametrize("kept", [{"lexical"}, {"lexical", "prefixes"}], ids=str)
+def test_a_lexical_type_means_what_the_decoder_can_know(tmp_path: Path, kept: set[str]) -> None:
+    known = load(tmp_path, TYPES)
+    options = exi.Options(preserve=frozenset(kept))
+    for name in ("x:D", "D", "y:D", "x:none"):
+        text = f"<x:b xmlns:x='urn:t' xmlns:xsi='{XSI}' xsi:type='{name}'><i>12</i></x:b>".encode()
+        found = exi.decode(exi.from_xml(text, known, options), known, options)
+        assert canonical(found) == canonical(ET.fromstring(text))
+        if name != "x:D":
+            element = ET.fromstring(text)
+            assert canonical(exi.decode(exi.encode(element, known, options), known, options)) == canonical(element)
+    with pytest.raises(exi.EncodeError, match="prefix"):
+        exi.encode(ET.Element("{urn:t}b", {f"{{{XSI}}}type": "{urn:t}D"}), known, options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -123,12 +124,93 @@ def test_a_failed_stream_stays_failed() -> None:
         decoder.feed(b"")
 
 
-def test_a_session_ends_when_its_tables_grow_too_large() -> None:
-    options = exi.Options(limits=exi.Limits(table_entries=50))
-    encoder, decoder = exi.Encoder(), exi.Decoder(None, options)
+GROWING: dict[str, Callable[[int], str]] = {
+    "values": lambda number: f"<a>{number}</a>",
+    "names": lambda number: f"<n{number}/>",
+    "attributes": lambda number: f"<a n{number}=''/>",
+    "namespaces": lambda number: f"<a xmlns='urn:{number}'/>",
+    "long values": lambda number: f"<a>{number:0500}</a>",
+    "long names": lambda number: f"<n{number:0500}/>",
+}
+TIGHT = [exi.Limits(table_entries=50), exi.Limits(table_size=1_000)]
+
+
+@pytest.mark.parametrize("growing", GROWING)
+@pytest.mark.parametrize("limits", TIGHT, ids=["entries", "size"])
+def test_a_session_ends_when_its_tables_grow_too_large(growing: str, limits: exi.Limits) -> None:
+    encoder, decoder = exi.Encoder(), exi.Decoder(None, exi.Options(limits=limits))
     with pytest.raises(exi.LimitError):
-        for number in range(100):
-            decoder.feed(encoder.encode(ET.fromstring(f"<a>{number}</a>")))
+        for number in range(1000):
+            decoder.feed(encoder.encode(ET.fromstring(GROWING[growing](number))))
+
+
+@pytest.mark.parametrize("growing", GROWING)
+@pytest.mark.parametrize("limits", TIGHT, ids=["entries", "size"])
+def test_an_encoder_stops_before_its_peer_would_refuse(growing: str, limits: exi.Limits) -> None:
+    options = exi.Options(limits=limits)
+    encoder, decoder = exi.Encoder(None, options), exi.Decoder(None, options)
+    small = encoder.encode(ET.Element("a"))
+    assert len(decoder.feed(small)) == 1
+    sizes = []
+    with pytest.raises(exi.TablesFullError, match="begin a new session"):
+        for number in range(1000):
+            assert len(decoder.feed(encoder.encode(ET.fromstring(GROWING[growing](number))))) == 1
+            assert (encoder.table_entries, encoder.table_size) == (decoder.table_entries, decoder.table_size)
+            sizes.append((encoder.table_entries, encoder.table_size))
+    assert sizes[-1] == (encoder.table_entries, encoder.table_size)
+    assert sizes[-1][0] <= limits.table_entries
+    assert sizes[-1][1] <= limits.table_size
+    assert len(decoder.feed(encoder.encode(ET.Element("a")))) == 1  # what needs no more room still goes
+
+
+def test_a_bounded_table_counts_what_it_holds() -> None:
+    options = exi.Options(value_partition_capacity=4, limits=exi.Limits(table_size=1_000))
+    encoder, decoder = exi.Encoder(None, options), exi.Decoder(None, options)
+    for number in range(500):
+        decoder.feed(encoder.encode(ET.fromstring(f"<a>{number:0100}</a>")))
+    with pytest.raises(exi.TablesFullError):
+        encoder.encode(ET.fromstring("<a>" + "x" * 900 + "</a>"))
+    assert encoder.table_size == decoder.table_size == 401
+
+
+def test_productions_that_a_peer_teaches_are_counted() -> None:
+    encoder, decoder = exi.Encoder(), exi.Decoder()
+    decoder.feed(encoder.encode(ET.fromstring("<a><b/></a>")))
+    before = decoder.table_entries
+    decoder.feed(encoder.encode(ET.fromstring("<b><a/></b>")))  # no new name, but SE(a) is new in b, as is its end
+    assert decoder.table_entries == encoder.table_entries == before + 2
+
+
+class Interrupting(str):
+    """A string that is no string: whoever asks for its hash is interrupted."""
+
+    def __hash__(self) -> int:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("session", [True, False])
+def test_an_interrupted_encoder_says_so(session: bool) -> None:
+    encoder = exi.Encoder(None, exi.Options(), session)
+    element = ET.fromstring("<a b='c'>t</a>")
+    element.text = Interrupting("text")
+    with pytest.raises(KeyboardInterrupt):
+        encoder.encode(element)
+    good = ET.fromstring("<a b='c'>t</a>")
+    if session:
+        with pytest.raises(exi.EncodeError, match="begin a new session"):
+            encoder.encode(good)
+    else:
+        assert encoder.encode(good) == exi.Encoder().encode(good)
+
+
+def test_elements_before_an_error_are_not_lost() -> None:
+    options = exi.Options(alignment="byte-packed")
+    encoder, decoder = exi.Encoder(None, options), exi.Decoder(None, options)
+    good = encoder.encode(ET.fromstring("<a>one</a>")) + encoder.encode(ET.fromstring("<a>two</a>"))
+    with pytest.raises(exi.DecodeError) as caught:
+        decoder.feed(good + b"\xff" * 20)
+    assert [element.text for element in caught.value.elements] == ["one", "two"]
+    assert caught.value.bit_offset >= len(good) * 8
 
 
 def test_a_bounded_table_keeps_memory_bounded() -> None:
@@ -136,8 +218,10 @@ def test_a_bounded_table_keeps_memory_bounded() -> None:
     encoder, decoder = exi.Encoder(None, options), exi.Decoder(None, options)
     for number in range(500):
         assert decoder.feed(encoder.encode(ET.fromstring(f"<a>{number}</a>")))[0].text == str(number)
-    for tables in (encoder.tables, decoder.tables):
-        assert sum(len(each.values) for each in tables.values.partitions.values()) == 4
+    for values in (encoder.tables.values, decoder.tables.values):
+        assert len(values.texts) == 4
+        assert len(values.numbers) <= 4
+        assert sum(len(each.texts) for each in values.partitions.values()) < 100
 
 
 def test_retries_inside_an_attribute_count_it_once() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import random
+import re
+
 import pytest
 
 from hub import exi
@@ -169,3 +173,41 @@ def test_patterns_without_a_set(pattern: str) -> None:
 def test_surrogates_are_no_characters() -> None:
     with pytest.raises(exi.EncodeError):
         BitWriter(False).string("\ud800")
+
+
+def test_the_short_way_of_reading_a_value_agrees_with_the_long_one() -> None:
+    chance = random.Random(3)
+    starts = ["2026-11-20T23:59:59", "2026-11-20T24:00:00", "2026-13-20T23:59:59"]
+    fractions = ["", ".25", ".000", ".", ".1234567890123456789"]
+    zones = ["", "Z", "+01:00", "-14:00", "+14:01", "-00:30", "z", "+1:00", "+01:0", "ZZ", " "]
+    for parts in itertools.product(starts, fractions, zones):
+        for _ in range(10):
+            characters = list("".join(parts))
+            text = "".join(characters)
+            short, long = lexical.parse_plain_date_time(text), lexical.parse_any_date_time(text, lexical.DATE_TIME)
+            if short is not None:
+                assert long is not None, text
+                assert vars_of(short) == vars_of(long), text
+            characters[chance.randrange(len(characters))] = chance.choice("0123456789-:TZ.+ \u00b2\u0663")
+            parts = ("".join(characters), "", "")
+    numbers = ["0", "-0", "+5", "-5", "007", "", "-", "1a", "\u00b2", "\u0663", " 5 ", "9" * 18, "9" * 19, "--5", "5-"]
+    for text in numbers:
+        expected = int(text) if re.fullmatch(r"\s*[+-]?[0-9]+\s*", text) else None
+        assert lexical.parse_integer(text) == expected
+
+
+def vars_of(date: lexical.DateTime) -> tuple[int, ...]:
+    return date.year, int(date.month_day), int(date.time), date.fraction, int(date.zone)
+
+
+@pytest.mark.parametrize("shift", range(8))
+def test_texts_of_any_length_and_kind_at_any_bit(shift: int) -> None:
+    texts = ["a" * size for size in (1, 2, 7, 23, 24, 25, 60)]
+    texts += ["\u00b0C", "x\ty", "\x7f", "a\u2600b", "\U0001f600", "\t"]
+    writer = BitWriter(False)
+    writer.bits(0, shift)
+    for text in texts:
+        writer.string(text)
+    reader = BitReader(writer.take(), False, 64, 1000)
+    reader.bits(shift)
+    assert [reader.string() for _ in texts] == texts
