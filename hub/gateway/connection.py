@@ -115,11 +115,10 @@ class Connection:
         self._figures.faults[fault.condition] += 1
         log.info("%s: %s", self.client.peer, fault)
         if self.state is not State.HANDSHAKE:
-            with contextlib.suppress(Unsayable, PeerConfused):
-                if self._header_due:
-                    self._open_to_client(self._own_header())
-                self._say(Stanza(error_element(fault)))
-                self._say(Closed())
+            self._say_if_possible(self._own_header() if self._header_due else None)
+            if not self._say_if_possible(Stanza(error_element(fault))):  # full tables may still take a shorter one
+                self._say_if_possible(Stanza(error_element(StreamFault(fault.condition))))
+            self._say_if_possible(Closed())
         self._finish()
 
     @property
@@ -337,6 +336,8 @@ class Connection:
                     self._say(Closed())
             else:
                 self.fail(StreamFault("remote-connection-failed", f"the server is lost: {lost}"))
+        except StreamFault as fault:
+            self.fail(fault)
         except Exception:
             log.exception("%s: a connection ended by an error of ours", self.client.peer)
             self.fail(StreamFault("internal-server-error"))
@@ -370,7 +371,7 @@ class Connection:
         self._figures.stanzas += 1
         try:
             said = self._say(item)
-        except (Unsayable, PeerConfused) as error:
+        except Unsayable as error:
             self._drop(error)
             return
         if self.kind != "xml":
@@ -414,6 +415,12 @@ class Connection:
         self.client.write(data)
         self._figures.to_clients[self.kind] += len(data)
         return len(data)
+
+    def _say_if_possible(self, item: Item | None) -> bool:
+        try:
+            return item is None or self._say(item) >= 0
+        except (Unsayable, PeerConfused):
+            return False
 
     def _to_server(self, item: Item) -> int:
         """To the server; the bytes it took. Raises PeerConfused for what XML has no form for."""

@@ -34,4 +34,11 @@ class Limits:
 
 def exi_limits(size: int) -> exi.Limits:
     """`size`: bytes that a stanza may have as XML; nothing has more characters than that once it is decoded, or so."""
-    return exi.Limits(depth=100, attributes=100, string_length=size, decoded_size=4 * size, table_entries=MOST_NAMES)
+    return exi.Limits(
+        depth=100,
+        attributes=100,
+        string_length=size,
+        decoded_size=4 * size,
+        table_entries=MOST_NAMES,
+        table_size=4 * size,
+    )

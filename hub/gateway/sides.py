@@ -117,7 +117,7 @@ class ExiSide:
             return [item_of(element) for element in self.stream.feed(data)]
         except PeerConfused as error:
             self._fault = fault_of(error)
-            return []
+            return before(error)
 
     def restart(self) -> None:
         """Nothing: only the alternative binding begins anew after login."""
@@ -153,7 +153,7 @@ class BindingSide:
             return [item_of(element) for element in self.stream.feed(data)]
         except PeerConfused as error:
             self._fault = fault_of(error)
-            return []
+            return before(error)
 
     def restart(self) -> None:
         self.stream.restart()
@@ -189,6 +189,12 @@ def item_of(element: Element) -> Item:
     return Stanza(element)
 
 
+def before(error: PeerConfused) -> list[Item]:
+    """What was complete before the body that cannot be read."""
+    cause = error.__cause__
+    return [item_of(element) for element in cause.elements] if isinstance(cause, exi.DecodeError) else []
+
+
 def fault_of(error: PeerConfused) -> StreamFault:
     """What a body that cannot be read is, in the words of RFC 6120."""
     limit = isinstance(error.__cause__, exi.LimitError)
@@ -196,7 +202,8 @@ def fault_of(error: PeerConfused) -> StreamFault:
 
 
 def say(item: Item, stream: ExiStream | BindingStream, grammars: exi.Grammars, settings: exi_setup.Settings) -> bytes:
-    """An item as a body. Raises Unsayable."""
+    """An item as a body. Raises Unsayable; StreamFault where the tables of a session are full, which nothing empties
+    but another session."""
     if isinstance(item, Space):
         return b""
     try:
@@ -205,6 +212,8 @@ def say(item: Item, stream: ExiStream | BindingStream, grammars: exi.Grammars, s
         if isinstance(item, Closed):
             return stream.encode(Element(exi_setup.STREAM_END))
         return stream.encode(item.element)
+    except exi.TablesFullError:
+        raise StreamFault("reset", "the string tables of this session are full") from None
     except exi.EncodeError as error:
         if isinstance(item, Stanza) and item.element.tag == FEATURES:
             return stream.encode(sayable_features(item.element, grammars, settings))

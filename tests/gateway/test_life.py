@@ -14,12 +14,14 @@ import pytest
 
 from hub.demo.prosody import make_certificates
 from hub.errors import LinkError
+from hub.exi import schemas
 from hub.gateway.domains import Domain
 from hub.gateway.limits import Limits
 from hub.session import exi_setup
 from tests.e2e.raw import STREAM, TIMEOUT_S, TLS
 from tests.e2e.world import World
 from tests.gateway.conftest import Running, domain_of, gateway_for
+from tests.gateway.samples import PRODUCT
 from tests.gateway.test_wrong import HEADER, fault_of, logged_in, rest, secured, speaking
 from tests.helpers import until
 
@@ -117,6 +119,24 @@ async def test_a_session_may_be_silent(hasty: Running) -> None:
         await asyncio.sleep(1.5 * HASTY.login_timeout)  # the silence is what is tested
         for each in (client, reader):
             assert (await each.ask("localhost", "get", PING)).get("type") == "result"
+
+
+async def test_a_session_whose_tables_are_full_begins_anew(
+    server: World, store_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Schemas know the words of the goodbye; a set without them may have no room for it."""
+    monkeypatch.setattr("hub.gateway.limits.MOST_NAMES", 300)
+    product = {"files": PRODUCT, "grammars": schemas.grammars()}
+    async with (
+        gateway_for(server, store_folder) as running,
+        running.client(**product) as client,
+        running.plain("reader") as reader,
+    ):
+        for index in range(300):
+            reader.write(f"<message to='{client.jid}'><a{index} xmlns='urn:x:{index}'/></message>")
+        error = await client.take(lambda stanza: stanza.tag == f"{STREAM}error", "the error")
+        assert error[0].tag.endswith("}reset")
+        assert (await reader.ask("localhost", "get", PING)).get("type") == "result"
 
 
 # --------------------------------------------------------------------------- slow peers
