@@ -13,6 +13,8 @@ from typing import Annotated
 
 from devices.base import Duration, Matches, Within
 
+MAX_ACK_DELAY_S = 30
+
 Server = Annotated[str, Matches(r"(?:\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}", 'a host and port like "10.0.0.5:5222"')]
 
 
@@ -52,6 +54,7 @@ class Gateway:
     login_timeout: Duration = Duration(60)  # noqa: RUF009
     stall_timeout: Duration = Duration(60)  # noqa: RUF009
     drain_timeout: Duration = Duration(10)  # noqa: RUF009
+    ack_delay: Duration = Duration(10)  # noqa: RUF009
 
     strict: bool = True
     session_wide: bool = True
@@ -78,6 +81,8 @@ class Gateway:
         for key in ("open_timeout", "tls_timeout", "connect_timeout", "login_timeout", "stall_timeout"):
             if getattr(self, key) < 0.1:
                 return {key: "at least 100ms"}
+        if self.ack_delay > MAX_ACK_DELAY_S:
+            return {"ack_delay": f"at most {MAX_ACK_DELAY_S}s: a server that waits longer takes its client for lost"}
         for key in ("listen", "exi_listen"):
             for address in getattr(self, key):
                 if found := _ports(key, address, lowest=0):

@@ -7,6 +7,8 @@ Rules of this file
   rest. A stanza that the client's schemas have no form for is dropped (XEP-0322, "Alternative Transport Binding").
 * A client that is lost, or erred, leaves the server without a closing tag, so that XEP-0198 can resume. A server that
   is lost ends its client's stream with `remote-connection-failed`.
+* Servers ask for an acknowledgement after every stanza (XEP-0198), which would be a tenth of what a node sends and
+  hears. Their requests wait up to `ack_delay` for each other and go to an EXI client as one; the answer is its own.
 * Set-up and compression are offered after login and belong to it: before, nothing of it costs us work.
 * Once EXI is spoken on the ordinary port, it stays as agreed: another `<compress/>` is refused as setup-failed. On the
   binary port every agreement opens the stream anew, with us and not with the server (`hub.session.exi_binding`).
@@ -32,6 +34,7 @@ from hub.gateway.upstream import reach
 from hub.gateway.wire import Lost, Wire
 from hub.gateway.xmlreader import Bounds
 from hub.gateway.xmpp import (
+    ACK_REQUEST,
     FEATURES,
     LANG,
     STARTTLS,
@@ -84,6 +87,7 @@ class Connection:
         self._timer: asyncio.TimerHandle | None = None
         self._switched: asyncio.Event | None = None
         self._told = False
+        self._asking: asyncio.TimerHandle | None = None  # a request for an acknowledgement waits
 
     async def run(self) -> None:
         """From accepted to closed; never raises but CancelledError."""
@@ -127,6 +131,8 @@ class Connection:
 
     def _finish(self) -> None:
         self._go(Event.OVER)
+        if self._asking is not None:
+            self._asking.cancel()
         if self._switched is not None:
             self._switched.set()
         self.client.close()
@@ -368,6 +374,20 @@ class Connection:
             changed = passed_on(element, methods)
             self._features = element
             item = Stanza(element, b"" if changed else item.raw)
+        if element.tag == ACK_REQUEST and self.kind == "exi" and self._limits.ack_delay:
+            if self._asking is None:
+                self._asking = asyncio.get_running_loop().call_later(self._limits.ack_delay, self._ask, item)
+            return
+        self._pass_to_client(item)
+        if element.tag in (SUCCESS, SUCCESS2) and self.state is State.LOGIN:
+            self._log_in(restart=element.tag == SUCCESS)
+
+    def _ask(self, item: Stanza) -> None:
+        self._asking = None
+        if not self._over:
+            self._pass_to_client(item)
+
+    def _pass_to_client(self, item: Stanza) -> None:
         self._figures.stanzas += 1
         try:
             said = self._say(item)
@@ -377,8 +397,6 @@ class Connection:
         if self.kind != "xml":
             flow = self._figures.down
             flow.stanzas, flow.exi, flow.xml = flow.stanzas + 1, flow.exi + said, flow.xml + len(item.raw)
-        if element.tag in (SUCCESS, SUCCESS2) and self.state is State.LOGIN:
-            self._log_in(restart=element.tag == SUCCESS)
 
     def _log_in(self, restart: bool) -> None:
         """RFC 6120 section 6.4.6: both streams begin anew; XEP-0388 has no such thing."""

@@ -25,6 +25,7 @@ class Limits:
     login_timeout: float = 60.0
     stall_timeout: float = 60.0  # for which a peer may take nothing that we have for it
     drain_timeout: float = 10.0  # in which clients are told that we stop
+    ack_delay: float = 10.0  # for which a server's requests for acknowledgements wait for each other
 
     @property
     def exi(self) -> exi.Limits:

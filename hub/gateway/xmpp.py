@@ -23,6 +23,7 @@ CHANNEL_BINDING: Final = "urn:xmpp:sasl-cb:0"  # XEP-0440
 CONDITIONS: Final = "urn:ietf:params:xml:ns:xmpp-streams"
 XML: Final = "http://www.w3.org/XML/1998/namespace"
 
+ACK_REQUEST: Final = "{urn:xmpp:sm:3}r"
 STREAM: Final = f"{{{STREAMS}}}stream"
 FEATURES: Final = f"{{{STREAMS}}}features"
 ERROR: Final = f"{{{STREAMS}}}error"

@@ -23,7 +23,7 @@ from slixmpp.xmlstream import StanzaBase, tostring
 from slixmpp.xmlstream.xmlstream import NotConnectedError
 
 from hub.errors import LinkError, PeerConfused
-from hub.exi import EncodeError
+from hub.exi import EncodeError, TablesFullError
 from hub.session import exi_setup as setup
 from hub.session.exi_link import ExiLink, ExiPolicy, product_vocabulary
 from hub.session.exi_memory import Agreements
@@ -140,6 +140,9 @@ class Client(ClientXMPP):
             return stanza
         try:
             self.send_element(xml)
+        except TablesFullError as error:
+            self.failure = f"EXI cannot go on with what it has learned, so it begins anew: {error}"
+            self.abort()
         except EncodeError as error:
             log.error("a stanza to %s cannot be sent: %s", xml.get("to", "the server"), error)
         return None

@@ -32,8 +32,9 @@ log = logging.getLogger(__name__)
 SETUP_TIMEOUT_S = 15.0
 ANSWERS = frozenset({setup.SETUP_RESPONSE, setup.COMPRESSED, setup.COMPRESS_FAILURE})
 
-LIMITS = exi.Limits(decoded_size=8_000_000, string_length=1_000_000, table_entries=50_000)
-"""What a server may send: far more than any stanza a node meets, far less than a small board has."""
+LIMITS = exi.Limits(decoded_size=8_000_000, string_length=1_000_000, table_entries=10_000, table_size=1_048_576)
+"""What a server may send: far more than any stanza a node meets, far less than a small board has. The tables are as
+large as those of `hub gateway` (`hub.gateway.limits`), so that neither end fills the other's beyond its bounds."""
 
 PROPOSED = setup.Settings(exi.Options(value_max_length=64, value_partition_capacity=1024), session_wide=True)
 

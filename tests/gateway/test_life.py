@@ -20,12 +20,14 @@ from hub.gateway.limits import Limits
 from hub.session import exi_setup
 from tests.e2e.raw import STREAM, TIMEOUT_S, TLS
 from tests.e2e.world import World
+from tests.gateway.client import ExiClient
 from tests.gateway.conftest import Running, domain_of, gateway_for
 from tests.gateway.samples import PRODUCT
 from tests.gateway.test_wrong import HEADER, fault_of, logged_in, rest, secured, speaking
 from tests.helpers import until
 
 PING = "<ping xmlns='urn:xmpp:ping'/>"
+ASKS = "{urn:xmpp:sm:3}r"
 
 
 async def told(reader: asyncio.StreamReader) -> list[Element]:
@@ -302,3 +304,36 @@ async def test_everybody_is_told_and_nobody_new_comes_in(own_server: World, stor
             assert fault_of(await told(reader)) == "system-shutdown"
             with pytest.raises(OSError):
                 await asyncio.open_connection("127.0.0.1", running.port)
+
+
+async def acknowledged(client: ExiClient, messages: int) -> int:
+    """How often the server asks while a client sends itself messages, and answers whenever it is asked."""
+    await client.ask(None, "get", "<query xmlns='jabber:iq:roster'/>")
+    client.write("<enable xmlns='urn:xmpp:sm:3'/>")
+    await client.take(lambda stanza: stanza.tag == "{urn:xmpp:sm:3}enabled")
+    asked = 0
+    for number in range(1, messages + 1):
+        client.write(f"<message to='{client.jid}' id='m{number}'/>")
+        await client.take(lambda stanza, sent=f"m{number}": stanza.get("id") == sent)
+        while any(stanza.tag == ASKS for stanza in client.pending):
+            await client.take(lambda stanza: stanza.tag == ASKS)
+            client.write(f"<a xmlns='urn:xmpp:sm:3' h='{number}'/>")
+            asked += 1
+    return asked
+
+
+async def test_requests_for_acknowledgements_wait_for_each_other(server: World, store_folder: Path) -> None:
+    async with gateway_for(server, store_folder, Limits(ack_delay=30)) as running, running.client() as client:
+        assert await acknowledged(client, 10) == 0
+    async with gateway_for(server, store_folder, Limits(ack_delay=0.01)) as running, running.client() as client:
+        await acknowledged(client, 1)
+        await client.take(lambda stanza: stanza.tag == ASKS)  # late, and not never
+    async with gateway_for(server, store_folder, Limits(ack_delay=0)) as running, running.client() as client:
+        assert await acknowledged(client, 10) > 0
+
+
+async def test_a_client_without_exi_is_asked_whenever_the_server_asks(server: World, store_folder: Path) -> None:
+    async with gateway_for(server, store_folder, Limits(ack_delay=30)) as running, running.plain() as client:
+        client.write("<enable xmlns='urn:xmpp:sm:3'/>")
+        client.write(f"<message to='{client.jid}' id='m'/>")
+        await client.take(lambda stanza: stanza.tag == ASKS)
