@@ -5,34 +5,37 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from typing import Any
 
 import click
 
 from hub.cli import show
 from hub.cli.log import start_log
-from hub.demo.run import Demo, command_name
+from hub.demo.run import Demo, Outcome, command_name
 
 
 @click.command()
 @click.option("--seconds", type=click.FloatRange(min=1), help="End by itself; exit code 0 if all worked, 1 if not.")
+@click.option("--xml", is_flag=True, help="Let the node speak plain XML, without a gateway.")
 @click.option("-v", "--verbose", is_flag=True, help="Log what is done instead of drawing.")
-def demo(seconds: float | None, verbose: bool) -> None:
-    """Show everything working: a private Prosody, a node with simulated chips and pins, and a live view.
+def demo(seconds: float | None, xml: bool, verbose: bool) -> None:
+    """Show everything working: a private Prosody, an EXI gateway in front of it, a node with simulated chips and pins,
+    and a live view that counts what EXI saves.
 
     All of it is on loopback and in a temporary folder, and goes with Ctrl-C.
     """
     start_log(verbose)
     if not verbose:
         logging.getLogger().setLevel(logging.ERROR)
-    outcome = asyncio.run(_run(seconds, verbose))
+    outcome = asyncio.run(_run(seconds, xml, verbose))
+    if outcome.savings is not None:
+        click.echo(outcome.savings.sentence())
     if seconds is not None:
         click.echo(f"readings received over XMPP: {outcome.readings}; command round trip: {outcome.command}")
         if not outcome.good:
             raise SystemExit(1)
 
 
-async def _run(seconds: float | None, verbose: bool) -> Any:
+async def _run(seconds: float | None, xml: bool, verbose: bool) -> Outcome:
     from rich.console import Group
     from rich.live import Live
     from rich.text import Text
@@ -44,9 +47,11 @@ async def _run(seconds: float | None, verbose: bool) -> Any:
 
     def draw() -> None:
         if console.is_terminal and not verbose:
-            live.update(Group(view.table(dt.datetime.now(dt.UTC)), Text(hints)), refresh=True)
+            savings = running.outcome.savings
+            on_top = [Text(savings.lines() + "\n", style="bold")] if savings is not None else []
+            live.update(Group(*on_top, view.table(dt.datetime.now(dt.UTC)), Text(hints)), refresh=True)
 
-    running = Demo(view.take, draw)
+    running = Demo(view.take, draw, exi=not xml)
     hub = f"HUB_ACCOUNT={running.owner_file} {command_name()}"
     hints = (
         "\nTry, in a second terminal:\n"
@@ -59,10 +64,11 @@ async def _run(seconds: float | None, verbose: bool) -> Any:
     )  # fmt: skip
 
     def online() -> None:
+        through = "" if xml else f", an EXI gateway in front of {running.server.address}"
         if console.is_terminal and not verbose:
             live.start()
         else:
-            click.echo(f"{running.jid} is online at {running.server.address}\n{hints}")
+            click.echo(f"{running.jid} is online at {running.address}{through}\n{hints}")
 
     try:
         return await running.run(seconds, online)
