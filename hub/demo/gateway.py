@@ -87,7 +87,7 @@ class Savings:
             return "the node's link: nothing has gone over it in EXI yet"
         total = f"{self.stanzas:,} stanzas, {size(self.exi)} in EXI; as XML {size(self.xml)}"
         newest = f"newest reading:  {self.newest}" if self.newest is not None else ""
-        return f"the node's link: {total}  ({self._share})\n{newest}"
+        return f"the node's link: {total} ({self._share})\n{newest}"
 
     def sentence(self) -> str:
         """For the end."""
@@ -95,7 +95,7 @@ class Savings:
             return "EXI was not spoken: no reading has left the node in it"
         said = (
             f"EXI on the node's link: {self.stanzas:,} stanzas in {self.exi:,} bytes; as XML {self.xml:,} "
-            f"({self._share}); the newest reading ({self.newest})"
+            f"({self._share}); newest reading: {self.newest}"
         )
         return said + (f"; {self.figures.dropped} had no form in EXI" if self.figures.dropped else "")
 
