@@ -1,7 +1,8 @@
 """The product on one machine, with nothing to set up: `hub demo`.
 
     prosody.py   a private Prosody on loopback, with its own certificate authority; also what the tests run on
-    run.py       server, node and view together, and the verdict of `--seconds`
+    gateway.py   the EXI gateway that stands in front of it, and what it saves
+    run.py       server, gateway and node together, and the verdict of `--seconds`
     view.py      the live view in the terminal
     demo.toml    the node of the demo
 """

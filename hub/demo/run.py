@@ -1,8 +1,10 @@
-"""Server, node and view together, and the verdict of `--seconds`.
+"""Server, gateway and node together, and the verdict of `--seconds`.
 
 Rules of this file
-* What is shown and judged has made the whole way: chip stand-in → node → Prosody → a client of its own.
-* Whatever ends it, nothing is left: the server is a child that dies with us, the folder is removed.
+* What is shown and judged has made the whole way: chip stand-in → node → gateway → Prosody → a client of its own. The
+  node speaks EXI and nothing else; the client speaks plain XML, straight to the server, and sees no difference.
+* Whatever ends it, nothing is left: the server is a child that dies with us, the gateway is part of this process, the
+  folder is removed.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from typing import Any
 from devices.base import ValueType
 from devices.fake import SimulatedBuses
 from hub.config import parse
-from hub.demo.prosody import Prosody
+from hub.demo.gateway import DemoGateway, Savings
+from hub.demo.prosody import Address, Prosody
 from hub.errors import PeerError
 from hub.node import Node
 from hub.services.peer import Peer
@@ -50,30 +53,38 @@ DRIFT: dict[str, tuple[float, float, float]] = {
 
 @dataclass
 class Outcome:
-    """What a run has shown."""
+    """What a run has shown. `savings` None: EXI was not wanted."""
 
+    savings: Savings | None = None
     readings: int = 0
     command: str = "not tried"
     worked: bool = False
 
     @property
     def good(self) -> bool:
-        return self.readings > 0 and self.worked
+        return self.readings > 0 and self.worked and (self.savings is None or self.savings.spoken)
 
 
 class Demo:
-    """`take` gets every answer that arrives at the client; `draw` is called every half second."""
+    """`take` gets every answer that arrives at the client; `draw` is called every half second. `exi` off: the node
+    speaks XML to the server itself."""
 
-    def __init__(self, take: Callable[[Answer], None], draw: Callable[[], None]) -> None:
+    def __init__(self, take: Callable[[Answer], None], draw: Callable[[], None], exi: bool = True) -> None:
         self._take, self._draw = take, draw
         self.folder = Path(tempfile.mkdtemp(prefix="hub-demo-"))
         self.server = Prosody(folder=self.folder / "prosody")
-        self.outcome = Outcome()
+        self.gateway = DemoGateway(self.server, self.folder / "gateway") if exi else None
+        self.outcome = Outcome(self.gateway.savings if self.gateway is not None else None)
         self._ended = asyncio.Event()
 
     @property
     def jid(self) -> str:
         return f"greenhouse@{self.server.domain}"
+
+    @property
+    def address(self) -> Address:
+        """Where the node finds its server."""
+        return self.server.address if self.gateway is None else self.gateway.address
 
     @property
     def owner_file(self) -> Path:
@@ -89,8 +100,12 @@ class Demo:
             # Started from the main thread: the kernel ends a child with the thread that made it.
             self.server.start()
             passwords = {user: self.server.register(user) for user in ("greenhouse", "owner")}
+            if self.gateway is not None:
+                await self.gateway.start()
             await self._with_node(passwords, seconds, online)
         finally:
+            if self.gateway is not None:
+                await self.gateway.stop()
             self.server.stop()
             shutil.rmtree(self.folder, ignore_errors=True)
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -181,8 +196,9 @@ class Demo:
         password_file = self.folder / "greenhouse.password"
         password_file.write_text(passwords["greenhouse"])
         filled: dict[str, Any] = {
-            "jid": self.jid, "password_file": password_file, "server": self.server.address,
+            "jid": self.jid, "password_file": password_file, "server": self.address,
             "ca_file": self.server.ca_file, "state_dir": self.folder / "state", "domain": self.server.domain,
+            "exi": "off" if self.gateway is None else "require",
         }  # fmt: skip
         text = resources.files("hub.demo").joinpath("demo.toml").read_text(encoding="utf-8")
         for name, value in filled.items():

@@ -26,6 +26,7 @@ from xml.etree.ElementTree import Element, SubElement
 from hub.errors import PeerConfused
 from hub.gateway.domains import Served
 from hub.gateway.features import passed_on
+from hub.gateway.figures import Flow
 from hub.gateway.life import TALKING, TIME_LIMITS, TRANSITIONS, Event, State
 from hub.gateway.limits import exi_limits
 from hub.gateway.shared import Agreed, Negotiates, Port, Shared
@@ -88,6 +89,7 @@ class Connection:
         self._switched: asyncio.Event | None = None
         self._told = False
         self._asking: asyncio.TimerHandle | None = None  # a request for an acknowledgement waits
+        self._unclaimed = 0  # bytes from the client that belong to no item yet
 
     async def run(self) -> None:
         """From accepted to closed; never raises but CancelledError."""
@@ -147,6 +149,7 @@ class Connection:
             if not data:
                 return
             self._figures.from_clients[self.kind] += len(data)
+            self._unclaimed += len(data)
             side = self._side
             items = side.feed(data)
             if isinstance(side, BindingSide) and side.wanted:
@@ -156,7 +159,9 @@ class Connection:
                     raise StreamFault("policy-violation", "nothing may come before the answer to <compress/>")
                 if self.state is State.SECURING and (len(items) > index + 1 or side.pending):
                     raise StreamFault("policy-violation", "nothing may come in the clear behind <starttls/>")
-                await self._on_client(item, len(data) / len(items))
+                share = self._unclaimed // (len(items) - index)
+                self._unclaimed -= share
+                await self._on_client(item, share)
                 if self._over:
                     return
             if side.fault is not None:
@@ -164,7 +169,7 @@ class Connection:
             if self._server is not None and self._server.full:
                 await self._server.drain(self._limits.stall_timeout)
 
-    async def _on_client(self, item: Item, size: float) -> None:
+    async def _on_client(self, item: Item, size: int) -> None:
         if isinstance(item, Opened):
             await self._client_opens(item)
         elif isinstance(item, Stanza):
@@ -196,7 +201,7 @@ class Connection:
             self._header_due = True
             self._to_server(item)
 
-    async def _client_sends(self, item: Stanza, size: float) -> None:
+    async def _client_sends(self, item: Stanza, size: int) -> None:
         tag = item.element.tag
         if tag == STARTTLS and self.state is State.SECURING:
             await self._secure()
@@ -214,8 +219,7 @@ class Connection:
             self._figures.stanzas += 1
             said = self._to_server(item)
             if not item.raw:
-                flow = self._figures.up
-                flow.stanzas, flow.exi, flow.xml = flow.stanzas + 1, flow.exi + round(size), flow.xml + said
+                self._translated(self._figures.up, item.element, size, said)
 
     async def _client_closes(self, item: Closed) -> None:
         if (self.state, Event.END) not in TRANSITIONS or self._server_task is None:
@@ -395,8 +399,7 @@ class Connection:
             self._drop(error)
             return
         if self.kind != "xml":
-            flow = self._figures.down
-            flow.stanzas, flow.exi, flow.xml = flow.stanzas + 1, flow.exi + said, flow.xml + len(item.raw)
+            self._translated(self._figures.down, element, said, len(item.raw))
 
     def _log_in(self, restart: bool) -> None:
         """RFC 6120 section 6.4.6: both streams begin anew; XEP-0388 has no such thing."""
@@ -416,6 +419,11 @@ class Connection:
             self._told = True
             log.warning("%s: a stanza for it was dropped, its schemas have no form for it (said once): %s",
                         self.client.peer, error)  # fmt: skip
+
+    def _translated(self, flow: Flow, element: Element, exi: int, xml: int) -> None:
+        flow.count(exi, xml)
+        if self._shared.watch is not None:
+            self._shared.watch(element, exi, xml)
 
     # ------------------------------------------------------------------ saying
 

@@ -20,6 +20,11 @@ class Flow:
     exi: int = 0  # bytes
     xml: int = 0
 
+    def count(self, exi: int, xml: int) -> None:
+        self.stanzas += 1
+        self.exi += exi
+        self.xml += xml
+
 
 @dataclass
 class Figures:

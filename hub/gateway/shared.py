@@ -35,7 +35,8 @@ class Negotiates(Protocol):
 @dataclass
 class Shared:
     """What all connections have in common. `exi_port`: the binary one, where there is one; `default_grammars` are what
-    it begins with, `recall` finds what an earlier connection agreed on."""
+    it begins with, `recall` finds what an earlier connection agreed on. `watch` looks on at each stanza that was
+    translated, and changes nothing of it: the element, and the bytes it took in EXI and in XML."""
 
     domains: Domains
     limits: Limits
@@ -44,6 +45,7 @@ class Shared:
     exi_port: int | None = None
     default_grammars: exi.Grammars | None = None
     recall: Callable[[str], Awaitable[Agreed | None]] | None = None
+    watch: Callable[[Element, int, int], None] | None = None
 
 
 class Port(enum.Enum):

@@ -12,7 +12,7 @@ from hub.gateway.product import default_grammars
 from hub.session import exi_setup
 from hub.session.exi_binding import DEFAULT_OPTIONS
 from hub.session.exi_setup import SchemaFile, Settings, offered_methods
-from tests.gateway.client import SESSION_WIDE, grammars_of
+from tests.gateway.client import SESSION_WIDE, elements, grammars_of
 from tests.gateway.conftest import Running
 from tests.gateway.samples import HOUSE, HOUSE_FILE, PRODUCT, ROOM, ROOM_FILE
 
@@ -44,6 +44,30 @@ async def test_exi_and_xml_meet(running: Running) -> None:
         assert message.find("{urn:x}x").attrib == {"{http://www.w3.org/XML/1998/namespace}lang": "de"}
         assert running.figures.open == {"exi": 1, "xml": 1}
     assert running.figures.up.stanzas == 3 and 0 < running.figures.ratio < 1
+
+
+async def test_what_is_translated_is_counted_to_the_byte(running: Running) -> None:
+    """Also where a body comes in pieces, or two come at once."""
+    seen: list[tuple[str, int, int]] = []
+    running.gateway.shared.watch = lambda element, exi, xml: seen.append((element.tag, exi, xml))
+    async with running.client() as owner, running.plain("reader") as reader:
+        assert (await owner.ask("localhost", "get", DISCO)).get("type") == "result"
+        assert owner.stream is not None
+        figures, before = running.figures, len(seen)
+        start = figures.from_clients["exi"], figures.to_servers, figures.up.exi
+        texts = (9 * "long ", "short", 9 * "long ")
+        messages = elements("".join(f"<message to='{reader.jid}'><body>{text}</body></message>" for text in texts))
+        bodies = [owner.stream.encode(message) for message in messages]
+        for byte in bodies[0]:
+            owner.send_bytes(bytes([byte]))  # a TLS record of its own
+        await reader.take(lambda stanza: stanza.tag.endswith("message"))
+        assert seen[before:] == [("{jabber:client}message", len(bodies[0]), figures.to_servers - start[1])]
+        owner.send_bytes(b"".join(bodies[1:]))
+        for _ in bodies[1:]:
+            await reader.take(lambda stanza: stanza.tag.endswith("message"))
+        assert figures.up.exi - start[2] == figures.from_clients["exi"] - start[0] == sum(map(len, bodies))
+    assert sum(exi for _, exi, _ in seen) == figures.up.exi + figures.down.exi
+    assert sum(xml for _, _, xml in seen) == figures.up.xml + figures.down.xml
 
 
 async def test_schemas_are_uploaded_and_the_agreement_is_remembered(fresh: Running) -> None:
