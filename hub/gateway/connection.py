@@ -21,7 +21,7 @@ import contextlib
 import logging
 import secrets
 from typing import Final
-from xml.etree.ElementTree import Element, SubElement
+from xml.etree.ElementTree import Element
 
 from hub.errors import PeerConfused
 from hub.gateway.domains import Served
@@ -281,14 +281,14 @@ class Connection:
         compress = element.tag == exi_setup.COMPRESS_REQUEST
         if not self._logged_in or (compress and self.kind == "exi"):
             if compress:
-                self._say(Stanza(_failure("setup-failed")))
+                self._say(Stanza(exi_setup.failure_element("setup-failed")))
             elif element.tag == exi_setup.SETUP:
                 self._say(Stanza(exi_setup.response_element(exi_setup.Response(False))))
             else:
                 raise StreamFault("not-authorized", "schemas are taken after login")
             return
         if compress and not exi_setup.wants_exi(element):
-            self._say(Stanza(_failure("unsupported-method")))
+            self._say(Stanza(exi_setup.failure_element("unsupported-method")))
             return
         if self._negotiator is None:
             self._negotiator = self._shared.negotiator()
@@ -399,7 +399,7 @@ class Connection:
             self._drop(error)
             return
         if self.kind != "xml":
-            self._translated(self._figures.down, element, said, len(item.raw))
+            self._translated(self._figures.down, item.element, said, len(item.raw))
 
     def _log_in(self, restart: bool) -> None:
         """RFC 6120 section 6.4.6: both streams begin anew; XEP-0388 has no such thing."""
@@ -491,12 +491,4 @@ _FIRST: Final = {
     Port.BINARY: State.HANDSHAKE,
     Port.BINARY_IN_THE_CLEAR: State.ARRIVING,
 }
-
-
 _TOO_LATE: Final = {State.LOGIN: "policy-violation", State.REACHING: "remote-connection-failed"}
-
-
-def _failure(condition: str) -> Element:
-    failure = Element(exi_setup.COMPRESS_FAILURE)
-    SubElement(failure, f"{{{exi_setup.COMPRESS}}}{condition}")
-    return failure

@@ -189,6 +189,13 @@ def compress_element() -> Element:
     return element
 
 
+def failure_element(condition: str) -> Element:
+    """Compression does not begin, for one of the reasons of XEP-0138."""
+    element = Element(COMPRESS_FAILURE)
+    SubElement(element, f"{{{COMPRESS}}}{condition}")
+    return element
+
+
 def stream_start(attributes: Mapping[str, str], prefixes: Mapping[str, str] | None = None) -> Element:
     """What stands for the opening tag of a stream. `attributes` in Clark notation; `prefixes`: those that the text of
     the stream would declare, which only matter where prefixes are preserved."""
