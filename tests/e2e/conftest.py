@@ -21,9 +21,10 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield world.populate("greenhouse", "owner", "reader", "stranger")
 
 
-@pytest.fixture(params=TRANSPORTS)
+@pytest.fixture(params=["xml", "exi"])
 def own_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World | EjabberdWorld]:
-    """A server for one test: it may be stopped, frozen and written to."""
+    """A server for one test: it may be stopped, frozen and written to. ON_EJABBERD makes it ejabberd too, whose start
+    takes seconds."""
     with world_for(request.param, tmp_path / "server") as world:
         yield world.populate("greenhouse", "owner", "stranger")
 

@@ -13,7 +13,7 @@ import pytest
 from hub.node import Node
 
 from .raw import RawClient, condition
-from .world import HUB, World, running
+from .world import HUB, ON_EJABBERD, World, running
 
 INFO = "http://jabber.org/protocol/disco#info"
 ITEMS = "http://jabber.org/protocol/disco#items"
@@ -45,6 +45,7 @@ def features(query: Element) -> set[str]:
     return {feature.get("var", "") for feature in query.iter(f"{{{INFO}}}feature")}
 
 
+@ON_EJABBERD
 async def test_a_node_names_every_dialect_and_form_extension_it_speaks(node: Node, own_server: World) -> None:
     async with own_server.client("owner") as owner:
         query = await info(owner)

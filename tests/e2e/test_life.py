@@ -16,7 +16,7 @@ from .commands import OLD, command
 from .proxy import Proxy
 from .raw import condition
 from .readings import nodes, read, request
-from .world import HUB, World, online, running
+from .world import HUB, ON_EJABBERD, World, online, running
 
 SENSORDATA = readings.OLD
 
@@ -41,6 +41,7 @@ def under_way(node: Node) -> int:
     return len(node._sensor_data._tasks)  # type: ignore[union-attr]
 
 
+@ON_EJABBERD
 async def test_two_nodes_and_a_stranger_share_a_server(own_server: World, tmp_path: Path) -> None:
     own_server.populate("cellar")
     greenhouse = own_server.config(THINGS, tmp_path / "one")
@@ -72,6 +73,7 @@ async def test_two_nodes_and_a_stranger_share_a_server(own_server: World, tmp_pa
         assert (one.things["valve"].values["output"], two.things["valve"].values["output"]) == (False, False)
 
 
+@ON_EJABBERD
 async def test_a_node_outlives_its_server_and_its_outputs_become_safe(
     own_server: World, state: Path, hasty: None, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -109,6 +111,7 @@ async def test_a_node_starts_without_a_server_and_finds_it_later(
         await online(node)
 
 
+@ON_EJABBERD
 async def test_what_is_asked_during_a_cut_is_answered_after_the_resumption(
     own_server: World, state: Path, hasty: None, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -132,6 +135,7 @@ async def test_what_is_asked_during_a_cut_is_answered_after_the_resumption(
             assert proxy.accepted == 2
 
 
+@ON_EJABBERD
 async def test_what_a_node_says_into_a_cut_arrives_after_the_resumption_and_once(
     own_server: World, state: Path, hasty: None, caplog: pytest.LogCaptureFixture
 ) -> None:

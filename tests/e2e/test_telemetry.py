@@ -20,7 +20,7 @@ from tests.helpers import until
 from .proxy import Proxy
 from .raw import RawClient, condition
 from .readings import OLD
-from .world import World, running
+from .world import ON_EJABBERD, World, running
 
 PUBSUB = "http://jabber.org/protocol/pubsub"
 EVENT = f"{{{PUBSUB}#event}}"
@@ -106,6 +106,7 @@ async def test_a_subscriber_hears_of_changes_beyond_the_dead_band_only(
         assert not [s for s in owner.pending if s.tag.endswith("}message")]
 
 
+@ON_EJABBERD
 async def test_a_subscriber_hears_at_least_every_interval(own_server: World, air: Air, state: Path) -> None:
     config = own_server.config(AIR, state, telemetry='interval = "1s"')
     async with running(config), own_server.client("owner") as owner:
@@ -212,6 +213,7 @@ async def test_who_may_no_longer_read_hears_no_more(
         assert condition(await owner.ask(place, "get", fetch)) in REFUSED
 
 
+@ON_EJABBERD
 async def test_open_telemetry_is_open_to_everybody(own_server: World, air: Air, state: Path) -> None:
     config = own_server.config(AIR, state, read='"*"')
     async with running(config) as node, own_server.client("stranger") as stranger:

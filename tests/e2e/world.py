@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
+
 from devices.fake import SimulatedBuses
 from hub import config
 from hub.config import Config
@@ -26,6 +28,8 @@ from .raw import TIMEOUT_S, RawClient
 HUB = "greenhouse@localhost/hub"
 
 TRANSPORTS = ("xml", "exi", "exi-ejabberd")
+ON_EJABBERD = pytest.mark.parametrize("own_server", TRANSPORTS, indirect=True)
+"""For tests that take a server of their own: ejabberd too, whose start takes seconds."""
 
 
 class Place:
