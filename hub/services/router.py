@@ -4,11 +4,14 @@ Rules of this file
 * What a service answers is a table, (stanza, type, element) → method; the services themselves never touch the stream.
 * Every request gets exactly one answer, whatever happens while it is being made; nothing a peer sends ends the loop.
 * What arrives without a sender, or is an answer nobody waits for, is dropped.
+* A message is served at once or not at all: servers keep messages while a node is away, and nobody expects the heater
+  to go on because of what was said last week. IQs are kept only for a resumption, and have no room to say so.
 """
 
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -19,8 +22,9 @@ from slixmpp import ClientXMPP
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher.base import MatcherBase
 
-from hub.errors import HubError, Overload
+from hub.errors import HubError, Overload, RequestError
 from hub.stanzas.control_xmpp import Control
+from hub.stanzas.delay import refuse_late
 from hub.stanzas.errors import CLIENT, encode_error
 
 log = logging.getLogger(__name__)
@@ -83,6 +87,11 @@ class Router(MatcherBase):
         sender = stanza.xml.get("from")
         if found is None or not sender:
             return  # only our own server may leave `from` out, and it has nothing to ask of a thing
+        try:
+            refuse_late(stanza.xml, dt.datetime.now(dt.UTC))
+        except RequestError as error:
+            log.warning("%s from %s dropped: %s", found[1].tag, sender, error)
+            return
         too_many = len(self._tasks) >= MAX_BUSY  # decided on arrival, so that who came first is served
         task = asyncio.create_task(self._serve(*found, stanza.xml, sender, too_many))
         self._tasks.add(task)

@@ -137,6 +137,7 @@ class Link:
         self._go(Event.STOP)
         self._lost.set()
         if was_up:
+            self._acknowledge()
             self.client.send_presence(ptype="unavailable")
             self.client.end_session_on_disconnect = True
             try:
@@ -190,6 +191,13 @@ class Link:
             sm = self.client.plugin["xep_0198"]
             if sm.enabled_out and sm.unacked_queue:
                 sm.request_ack()  # by time too: slixmpp asks only every few stanzas
+
+    def _acknowledge(self) -> None:
+        """Say how much has arrived before leaving (XEP-0198 section 4): servers keep messages that nobody acknowledged
+        and hand them to the next session, and a command would be carried out twice."""
+        sm = self.client.plugin["xep_0198"]
+        if sm.enabled_in:
+            sm.send_ack()
 
     def _cut(self) -> None:
         self.client.cancel_connection_attempt()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -212,6 +213,32 @@ async def test_a_command_in_a_message_is_carried_out_without_an_answer(
 async def test_a_command_in_a_message_does_not_exist_in_the_new_dialect(node: Node, owner: RawClient) -> None:
     owner.write(f"<message to='{HUB}'>{command(NEW[0], ('pump',), ('boolean', 'output', 'true'))}</message>")
     assert (await values_of(owner, "pump"))["output"] == "false"
+
+
+async def test_a_command_is_not_carried_out_again_by_the_next_session(server: World, state: Path) -> None:
+    config = server.config(THINGS, state)
+    async with server.client("owner") as owner:
+        async with running(config) as node:
+            owner.write(f"<message to='{HUB}'>{command(OLD, ('pump',), ('boolean', 'output', 'true'))}</message>")
+            await until(lambda: node.things["pump"].values.get("output") is True, "the pump runs")
+        async with running(config):
+            assert (await values_of(owner, "pump"))["output"] == "false"
+
+
+@pytest.mark.parametrize("stamp", ["stamp='2026-01-02T03:04:05Z'", "stamp='2999-01-02T03:04:05Z'", "stamp='soon'", ""])
+async def test_a_command_that_a_server_has_kept_too_long_is_not_carried_out(
+    node: Node, owner: RawClient, stamp: str
+) -> None:
+    payload = command(OLD, ("pump",), ("boolean", "output", "true"))
+    owner.write(f"<message to='{HUB}'>{payload}<delay xmlns='urn:xmpp:delay' {stamp}/></message>")
+    assert (await values_of(owner, "pump"))["output"] == "false"
+
+
+async def test_a_command_that_was_kept_for_a_moment_is_carried_out(node: Node, owner: RawClient) -> None:
+    now = dt.datetime.now(dt.UTC).isoformat()
+    payload = command(OLD, ("pump",), ("boolean", "output", "true"))
+    owner.write(f"<message to='{HUB}'>{payload}<delay xmlns='urn:xmpp:delay' stamp='{now}'/></message>")
+    await until(lambda: node.things["pump"].values.get("output") is True, "the pump runs")
 
 
 async def test_a_command_without_a_node_means_the_only_one_that_can_be_controlled(
