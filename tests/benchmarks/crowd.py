@@ -1,6 +1,7 @@
 """A process: many light clients over three transports, "direct" (XML to the server), "xml" and "exi" (through the
 gateway). They are the tests' own clients (`tests.e2e.raw`, `tests.gateway.client`), so that little is measured beside
-server and gateway; in EXI they speak the product's schemas with tables that last for the session.
+server and gateway; in EXI they speak the product's schemas with tables that last for the session. A flood costs them
+next to nothing: they send bytes that they have made before, and count what comes.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tests.gateway.client import SESSION_WIDE, ExiClient
 SENSOR_DATA = "urn:xmpp:iot:sensordata"
 PING = "urn:xmpp:ping"
 HOST = "127.0.0.1"
+CYCLE = 60  # different readings of a flood
 
 TEXTS = {
     "ping": f"<iq type='get' id='{{id}}' to='localhost'><ping xmlns='{PING}'/></iq>",
@@ -47,6 +49,31 @@ def as_element(what: str, id_: str, jid: str, n: int) -> Element:
     return message
 
 
+class Tap:
+    """A reader or writer of asyncio that keeps what goes through it."""
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+        self._kept = bytearray()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def write(self, data: bytes) -> None:
+        self._kept += data
+        self._real.write(data)
+
+    async def read(self, most: int) -> bytes:
+        data: bytes = await self._real.read(most)
+        self._kept += data
+        return data
+
+    def taken(self) -> bytes:
+        """What went through since the last call."""
+        kept, self._kept = bytes(self._kept), bytearray()
+        return kept
+
+
 class Answered(RawClient):
     """Who waits for an answer finds it by its id, at once."""
 
@@ -68,6 +95,58 @@ class Answered(RawClient):
 
     def say(self, what: str, id_: str, n: int) -> None:
         self.write(TEXTS[what].format(id=id_, jid=self.jid, n=n))
+
+    async def learn(self) -> None:
+        """What a cycle of readings is on the wire, and how many bytes come back for each. Tables that hold them all
+        change no more: every cycle is the same bytes from then on."""
+        self.bodies: list[bytes] = []
+        self.sizes: list[int] = []
+        for turn in range(3):
+            learning = turn == 2
+            if learning:
+                await self._pause()
+                reader, writer = self._reader, self._writer
+                self._reader, self._writer = read, written = Tap(reader), Tap(writer)
+                self._resume()
+            for number in range(CYCLE):
+                came = self.waiting[str(number)] = asyncio.get_running_loop().create_future()
+                self.say("reading", str(number), number)
+                async with asyncio.timeout(TIMEOUT_S):
+                    await came
+                if learning:
+                    self.bodies.append(written.taken())
+                    self.sizes.append(len(read.taken()))
+        await self._pause()
+        self._reader, self._writer = reader, writer
+        self._resume()
+
+    async def flood(self, count: int, in_flight: int) -> None:
+        """`count` readings to oneself as bytes that were learnt; what comes back is counted and not looked at."""
+        await self._pause()
+        sent = done = over = 0
+        while done < count:
+            while sent < count and sent - done < in_flight:
+                self._writer.write(self.bodies[sent % CYCLE])
+                sent += 1
+            async with asyncio.timeout(TIMEOUT_S):
+                data = await self._reader.read(65536)
+            if not data:
+                raise ConnectionError("the connection is lost")
+            over += len(data)
+            while done < sent and over >= self.sizes[done % CYCLE]:
+                over -= self.sizes[done % CYCLE]
+                done += 1
+        if over:
+            raise RuntimeError(f"{over} bytes came that were not asked for")
+        self._resume()
+
+    async def _pause(self) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    def _resume(self) -> None:
+        self._task = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
         try:
@@ -145,6 +224,18 @@ class Crowd:
                 group.create_task(lane())
         return {"latencies": latencies, "seconds": time.perf_counter() - began}
 
+    async def learn(self, over: str) -> int:
+        await asyncio.gather(*(client.learn() for client in self._clients[over]))
+        return CYCLE
+
+    async def flood(self, over: str, count: int, in_flight: int) -> float:
+        """Seconds for `count` readings by each of the clients, `in_flight` at a time."""
+        began = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for client in self._clients[over]:
+                group.create_task(client.flood(count, in_flight))
+        return time.perf_counter() - began
+
     async def disconnect(self) -> None:
         for transport in self._clients:
             await self.drop(transport)
@@ -157,7 +248,8 @@ class Crowd:
 
 def _crowd(**settings: Any) -> tuple[Crowd, Verbs]:
     crowd = Crowd(**settings)
-    return crowd, {"connect": crowd.connect, "exchange": crowd.exchange, "drop": crowd.drop}
+    return crowd, {"connect": crowd.connect, "exchange": crowd.exchange, "drop": crowd.drop,
+                   "learn": crowd.learn, "flood": crowd.flood}  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""A process: the client that a node has (`hub.session.client`, kept online by `Link`), which sends readings to itself and
-takes them in as slixmpp hands them over. `exi`: "off" or "require"."""
+"""A process: the client that a node has (`hub.session.client`, kept online by `Link`). It sends readings to itself and
+takes them in as slixmpp hands them over. `exi`: "off" or "require".
+"""
 
 from __future__ import annotations
 
