@@ -55,7 +55,7 @@ class Effort:
     rounds: int = 8
     exchanges: int = 500
     counted: int = 3000  # exchanges in a round whose processor time is taken
-    logins: int = 10
+    logins: int = 20
     crowd: tuple[int, ...] = (100, 500, 1000, 2000)
     readings: int = 5  # for each of the idle connections
     load: int = 16_000
@@ -196,13 +196,16 @@ def idle(front: Front, effort: Effort) -> list[Figure]:
             note("0 idle: memory, PSS", "MiB", transport, empty["pss"])
             present = 0
             for count in effort.crowd:
+                before = gateway.cpu()
                 took = crowd.ask(do="connect", over=transport, count=count - present, at_once=AT_ONCE, timeout=900)
+                spent = (gateway.cpu() - before) / (count - present) * MS
                 present = count
                 memory = settled(gateway)
                 note(f"{count} idle: memory, PSS", "MiB", transport, memory["pss"])
                 per_connection = (memory["pss"] - empty["pss"]) / count * KIB_PER_MIB
                 note(f"{count} idle: memory per connection", "KiB", transport, per_connection)
                 note(f"{count} idle: login, {AT_ONCE} at once", "ms", transport, statistics.median(took) * MS)
+                note(f"{count} idle: processor of the gateway per login", "ms", transport, spent, 2)
             before = gateway.cpu()
             time.sleep(effort.rounds)
             note(f"{count} idle: processor", "%", transport, (gateway.cpu() - before) / effort.rounds * 100)
