@@ -8,6 +8,17 @@
     plain.py     a process: the yardstick, a device written by hand on slixmpp; nothing of the hub in it either
     mqtt.py      mosquitto, and mqtt-io with mock sensors
 
+    wire.py      the program: bytes of readings, readouts and whole sessions, in XML, EXI and MQTT
+    meter.py     bytes of one client, element by element, as they stand inside TLS
+    mqtt_wire.py the same readings over MQTT, counted on loopback
+
+    gateway.py   the program: what `hub gateway` costs in time, processor and memory
+    front.py     what is started for it: server, gateway, processes of clients
+    crowd.py     a process: many light clients, in XML and EXI
+    speaker.py   a process: one client as a node has it
+
+    exi_speed.py, exi_size.py, exi_exificient.py: the codec by itself
+
 How to run
     python -m tests.benchmarks.node                     everything, about nine minutes
     python -m tests.benchmarks.node --only readout,cpu  some of: startup memory readout cpu telemetry growth
@@ -15,6 +26,11 @@ How to run
     --mqtt-io PYTHON   an interpreter that has mqtt-io installed (in a virtual environment of its own: it pins old
                        libraries); without it that column stays empty
     --code FOLDER      measure the `hub` of another checkout or copy against the same yardsticks
+    python -m tests.benchmarks.wire                     bytes on the wire
+    python -m tests.benchmarks.gateway                  everything, about eight minutes; --only some of: login latency
+                                                        cpu idle throughput; --quick and --json as above
+    --code FOLDER      gateway and clients from there: a checkout, or the site-packages of an environment where the
+                       compiled codec is installed (see setup.py); the last line says which form was measured
 
 What is compared
 * `hub node --simulate` with twenty simulated things read every second, as a user starts it: TLS, SCRAM, stream

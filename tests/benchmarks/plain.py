@@ -12,7 +12,7 @@ import json
 import ssl
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 from xml.etree.ElementTree import Element, SubElement, fromstring
 
 from slixmpp import ClientXMPP
@@ -120,7 +120,13 @@ class Device(Plain):
 Verbs = dict[str, Callable[..., Awaitable[Any]]]
 
 
-async def serve(make: Callable[..., tuple[Plain, Verbs]]) -> None:
+class Served(Protocol):
+    online: asyncio.Future[None]
+
+    def disconnect(self) -> Awaitable[object]: ...
+
+
+async def serve(make: Callable[..., tuple[Served, Verbs]]) -> None:
     """The first line holds the settings, every other one a question: its `do` names a verb, the rest are arguments."""
     loop = asyncio.get_running_loop()
     lines = asyncio.StreamReader()

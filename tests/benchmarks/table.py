@@ -21,6 +21,14 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
     return statistics.linear_regression(x, y).slope
 
 
+def cell(values: Sequence[float], digits: int) -> str:
+    """The median, with the lowest and highest where there are several."""
+    if not values:
+        return "–"
+    middle = f"{statistics.median(values):.{digits}f}"
+    return middle if len(values) == 1 else f"{middle} ({min(values):.{digits}f}…{max(values):.{digits}f})"
+
+
 @dataclass(frozen=True)
 class Bar:
     """What the number of the hub, or the ratio, must not exceed."""
@@ -62,15 +70,8 @@ class Row:
         if self.bar is not None:
             unit = "×" if self.bar.of_ratio else f" {self.unit}"
             bar = f"≤ {self.bar.limit:g}{unit}: {'met' if self.met else 'NOT MET'}"
-        measured = (self._cell(values, self.digits) for values in (self.hub, self.plain, self.mqtt_io))
-        return [self.name, self.unit, *measured, self._cell(self.ratios, 2), bar]
-
-    @staticmethod
-    def _cell(values: Sequence[float], digits: int) -> str:
-        if not values:
-            return "–"
-        middle = f"{statistics.median(values):.{digits}f}"
-        return middle if len(values) == 1 else f"{middle} ({min(values):.{digits}f}…{max(values):.{digits}f})"
+        measured = (cell(values, self.digits) for values in (self.hub, self.plain, self.mqtt_io))
+        return [self.name, self.unit, *measured, cell(self.ratios, 2), bar]
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "ratios": self.ratios, "met": self.met}
@@ -80,7 +81,11 @@ HEAD = ["measured", "unit", "hub", "plain slixmpp", "mqtt-io", "hub ÷ plain", "
 
 
 def show(rows: Sequence[Row]) -> str:
-    lines = [HEAD, *(row.cells() for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
-    texts = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return columns([HEAD, *(row.cells() for row in rows)])
+
+
+def columns(lines: Sequence[Sequence[str]]) -> str:
+    """Lines of cells below each other; the first is the head."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    texts = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     return "\n".join([texts[0], "─" * len(texts[0]), *texts[1:]])
