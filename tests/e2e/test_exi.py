@@ -1,5 +1,5 @@
-"""What `[xmpp] exi` does: with a server that speaks EXI, with one that does not, and with one that has forgotten what it
-agreed to.
+"""What `[xmpp] exi` does: with a server that speaks EXI, with one that does not, and with one that has forgotten what
+it agreed to.
 
 That everything else works over EXI too is shown by the other files here, which run over every transport.
 """
