@@ -14,7 +14,8 @@ HubError
 │   ├── PeerRefused      a stanza error came back
 │   ├── PeerSilent       nothing came back in time
 │   └── PeerConfused     what came back makes no sense
-└── LinkError            no stream: name, certificate, credentials or network
+├── LinkError            no stream: name, certificate, credentials or network
+└── StoreError           a database or file that has to be kept cannot be
 
 The text of each is shown to people: one sentence that says what happened and what to do.
 """
@@ -113,6 +114,10 @@ class PeerConfused(PeerError):
 
 
 class LinkError(HubError):
+    pass
+
+
+class StoreError(HubError):
     pass
 
 

@@ -57,6 +57,18 @@ ROOMS: dict[str, Room] = {
     "hub.telemetry": Room(("hub.telemetry", "hub.things", "hub.errors", "devices.base")),
     "hub.gateway": Room(("hub.gateway", "hub.exi", "hub.session", "hub.errors")),
     "hub.gateway.metrics": Room(("hub.gateway", "hub.errors"), frozenset({"prometheus_client"})),
+    "hub.provisioning": Room(
+        ("hub.provisioning", "hub.trust", "hub.things", "hub.stanzas", "hub.services", "hub.errors", "devices.base"),
+        SLIXMPP,
+    ),
+    "hub.provisioning.model": Room(("hub.things",)),
+    "hub.provisioning.rules": Room(("hub.provisioning.model", "hub.trust.access", "hub.things")),
+    "hub.provisioning.certificates": Room(("hub.errors",), frozenset({"cryptography"})),
+    "hub.provisioning.search": Room(("hub.provisioning.model", "hub.stanzas.provisioning", "hub.errors"), frozenset({"regex"})),
+    "hub.provisioning.postgres": Room(
+        ("hub.provisioning", "hub.stanzas.provisioning", "hub.things", "hub.errors"),
+        frozenset({"psycopg", "psycopg_pool"}),
+    ),
     "hub.bridges": Room(("hub.bridges", "hub.things", "hub.errors", "hub.services"), frozenset({"paho", "aiomqtt"})),
     "hub.dashboard": Room(("hub.dashboard", "hub.things", "hub.errors", "hub.services"), frozenset({"nicegui"})),
     "hub.node": ANYTHING,
@@ -70,7 +82,7 @@ SANS_IO = (
     "hub.session.exi_client", "hub.session.exi_stream", "hub.gateway.xmpp", "hub.gateway.xmlreader",
     "hub.gateway.xmlwriter", "hub.gateway.sides", "hub.gateway.features", "hub.gateway.figures", "hub.gateway.life",
     "hub.gateway.limits", "hub.things.model", "hub.things.thing", "hub.things.readout", "hub.things.control",
-    "hub.things.actuation", "hub.things.interlock", "hub.things.values",
+    "hub.things.actuation", "hub.things.interlock", "hub.things.values", "hub.provisioning.model",
 )  # fmt: skip
 
 

@@ -1,0 +1,8 @@
+"""The provisioning server and thing registry (XEP-0324, XEP-0347), a component for any XMPP server.
+
+    model.py       things, tags, owners, rules: plain values
+    rules.py       who may do what: pure, first match in explicit order, refusal by default
+    store.py       what every store promises; sqlite.py and postgres.py keep it
+    registry.py    XEP-0347: register, claim, search, update, remove, disown
+    decisions.py   XEP-0324: questions of things, answered by rules, owners and their hand
+"""

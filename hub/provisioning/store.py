@@ -1,0 +1,143 @@
+"""What every store of the service promises. `sqlite.py` and `postgres.py` pass one suite of tests.
+
+Rules of this file
+* Each method is one transaction: it is done whole, and durably, before it returns, or not at all.
+* `revision` grows with every change of rules, groups or ownership, so that instances side by side notice each other's.
+* A store that cannot be reached raises StoreError, and nothing has changed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from hub.provisioning.model import Found, Registered, Rule, RuleBook, Tags, ThingId
+from hub.stanzas.provisioning import SearchQuery
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a thing has to be told and to acknowledge: "clearCache", "claimed", "removed", "disowned", "friend",
+    "unfriend". It stays until it is done, through restarts of both. `detail` is JSON."""
+
+    id: int
+    to: ThingId
+    kind: str
+    detail: dict[str, Any]
+    created: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRecord:
+    """A token and the certificate behind it (DER). `subject`: who was given it, a bare JID."""
+
+    token: str
+    certificate: bytes
+    subject: str
+    created: dt.datetime
+    expires: dt.datetime
+
+
+class Store(Protocol):
+    async def open(self) -> None:
+        """Connect and bring the schema up to date. Raises StoreError, with what to do."""
+        ...
+
+    async def close(self) -> None: ...
+    async def revision(self) -> int: ...
+
+    # ------------------------------------------------------------------ things (XEP-0347)
+
+    async def register(self, thing: ThingId, tags: Tags, *, self_owned: bool) -> Registered:
+        """Keep it with these tags and no others; one that is claimed is left as it is. Returns what is kept."""
+        ...
+
+    async def claim(self, tags: Tags, owner: str, *, public: bool) -> Registered | None:
+        """The unclaimed thing with exactly these tags becomes the owner's; so does, again, one that is his already
+        and was claimed with the same. None when there is none. KEY is compared in constant time."""
+        ...
+
+    async def thing(self, thing: ThingId) -> Registered | None: ...
+    async def things_of(self, owner: str) -> tuple[Registered, ...]: ...
+
+    async def update(self, thing: ThingId, tags: Tags) -> Registered | None:
+        """Overwrite these tags, an empty string removes one. None when there is no such thing."""
+        ...
+
+    async def set_removed(self, thing: ThingId) -> None: ...
+    async def unregister(self, thing: ThingId) -> None: ...
+
+    async def disown(self, thing: ThingId, key: str) -> None:
+        """Unclaimed, without tags but for a new KEY (XEP-0347 section 3.15)."""
+        ...
+
+    async def search(self, search: SearchQuery) -> Found:
+        """Searchable things only, in the order of their ids; a search that names KEY finds nothing; nobody's KEY is
+        in the result."""
+        ...
+
+    # ------------------------------------------------------------------ rules
+
+    async def rule_book(self) -> RuleBook: ...
+    async def add_rule(self, rule: Rule) -> Rule:
+        """With an `order` of 0 it goes behind all of its owner's. Returns it with its id."""
+        ...
+
+    async def remove_rule(self, rule_id: int) -> Rule | None: ...
+    async def replace_rules(self, book: RuleBook) -> None:
+        """Import: all rules and groups at once."""
+        ...
+
+    async def set_group(self, name: str, members: Sequence[str]) -> None:
+        """No members: no group."""
+        ...
+
+    # ------------------------------------------------------------------ what things must be told
+
+    async def add_notices(self, things: Sequence[ThingId], kind: str, detail: dict[str, Any]) -> None:
+        """A clearCache that still waits for the same thing is not added twice."""
+        ...
+
+    async def notices(self, jid: str | None = None) -> tuple[Notice, ...]:
+        """What waits for the things of a bare JID, or everybody's, oldest first."""
+        ...
+
+    async def notice_done(self, notice_id: int) -> None: ...
+
+    # ------------------------------------------------------------------ who asked whom
+
+    async def note_asker(self, device: str, jid: str) -> None:
+        """`device` has asked about `jid`: its cache must be cleared when rules change, and it may be told to unfriend."""
+        ...
+
+    async def devices(self) -> tuple[str, ...]:
+        """All that have ever asked."""
+        ...
+
+    async def askers(self, jid: str) -> tuple[str, ...]:
+        """Devices that have asked about `jid`."""
+        ...
+
+    # ------------------------------------------------------------------ tokens
+
+    async def add_token(self, record: TokenRecord) -> None: ...
+    async def token(self, token: str) -> TokenRecord | None: ...
+    async def remove_token(self, token: str) -> None: ...
+
+    # ------------------------------------------------------------------ small things that must outlive a restart
+
+    async def get(self, area: str, key: str) -> dict[str, Any] | None:
+        """JSON by area and key: open questions to owners, users of services, guesses at a claim."""
+        ...
+
+    async def put(self, area: str, key: str, value: dict[str, Any] | None) -> None:
+        """None removes it."""
+        ...
+
+    async def items(self, area: str) -> dict[str, dict[str, Any]]: ...
+
+    async def backup(self, path: str) -> None:
+        """A consistent copy while the service runs. Raises StoreError where the engine has a command for that."""
+        ...
