@@ -64,7 +64,9 @@ ROOMS: dict[str, Room] = {
     "hub.provisioning.model": Room(("hub.things",)),
     "hub.provisioning.rules": Room(("hub.provisioning.model", "hub.trust.access", "hub.things")),
     "hub.provisioning.certificates": Room(("hub.errors",), frozenset({"cryptography"})),
-    "hub.provisioning.search": Room(("hub.provisioning.model", "hub.stanzas.provisioning", "hub.errors"), frozenset({"regex"})),
+    "hub.provisioning.search": Room(
+        ("hub.provisioning.model", "hub.stanzas.provisioning", "hub.errors"), frozenset({"regex"})
+    ),
     "hub.provisioning.postgres": Room(
         ("hub.provisioning", "hub.stanzas.provisioning", "hub.things", "hub.errors"),
         frozenset({"psycopg", "psycopg_pool"}),

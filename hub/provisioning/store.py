@@ -109,7 +109,7 @@ class Store(Protocol):
     # ------------------------------------------------------------------ who asked whom
 
     async def note_asker(self, device: str, jid: str) -> None:
-        """`device` has asked about `jid`: its cache must be cleared when rules change, and it may be told to unfriend."""
+        """`device` has asked about `jid`: its cache is cleared when rules change, and it may be told to unfriend."""
         ...
 
     async def devices(self) -> tuple[str, ...]:
