@@ -40,9 +40,12 @@ ROOMS: dict[str, Room] = {
     "devices.fake": Room(("devices.base", "devices.bus"), HARDWARE),
     "hub": Room(),
     "hub.errors": Room(("devices.base",)),
-    "hub.config": Room(("devices", "hub.config_gateway", "hub.errors", "hub.things.interlock")),
+    "hub.config": Room(
+        ("devices", "hub.config_gateway", "hub.config_trust", "hub.errors", "hub.things.interlock")
+    ),
     "hub.config_gateway": Room(("devices",)),
-    "hub.config_schema": Room(("devices", "hub.config", "hub.config_gateway")),
+    "hub.config_trust": Room(("devices",)),
+    "hub.config_schema": Room(("devices", "hub.config", "hub.config_gateway", "hub.config_trust")),
     "hub.notify": Room(),
     "hub.exi": Room(("hub.exi",)),
     "hub.exi.xsd": Room(("hub.exi",), frozenset({"xmlschema"})),
