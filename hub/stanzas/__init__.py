@@ -5,6 +5,10 @@
     sensor_data_nf.py    its successor, `urn:nf:iot:sd:1.0` and the same words in two more namespaces
     control_xmpp.py      XEP-0325, `urn:xmpp:iot:control`
     control_nf.py        its successor, `urn:nf:iot:ctr:1.0`, likewise
+    provisioning_xmpp.py XEP-0324, `urn:xmpp:iot:provisioning`
+    discovery_xmpp.py    XEP-0347, `urn:xmpp:iot:discovery`
+    provisioning.py      the plain values of both
+    bounded.py           how much of what both take from strangers
     forms.py             control forms: XEP-0004 with 0122, 0141, 0331 and 0336
     errors.py            our errors ↔ stanza errors
     xml.py               reading attributes and children without surprises
