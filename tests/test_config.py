@@ -402,7 +402,7 @@ TRUST_FAULTS = [
     ('server = "a"\nmeta = { "' + "A" * 33 + '" = "1" }', "trust.meta", "32 characters"),
     ('server = "a"\nmeta = { SN = "" }', "trust.meta", "1 to 128"),
     ('server = "a"\nmeta = { SN = "' + "1" * 129 + '" }', "trust.meta", "1 to 128"),
-    ('server = "a"\nmeta = { V = inf }', "trust.meta", "finite"),
+    ('server = "a"\nmeta = { V = inf }', "trust.meta", "a number"),
     ('server = "a"\nmeta = { V = true }', "trust.meta", "a text"),
     ('registry = "a"', "trust.server", "an address"),
 ]
