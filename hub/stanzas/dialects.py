@@ -14,7 +14,9 @@ from xml.etree.ElementTree import Element
 from hub.stanzas import (
     control_nf,
     control_xmpp,
+    discovery_nf,
     discovery_xmpp,
+    provisioning_nf,
     provisioning_xmpp,
     sensor_data_nf,
     sensor_data_xmpp,
@@ -53,7 +55,8 @@ class ProvisioningCodec(Protocol):
     """XEP-0324 in one dialect; both ends. Decoders raise BadRequest for what is malformed. Where the newer dialect has
     no such element an encoder raises NotSupported and a decoder knows no such tag.
 
-    `namespaces` are those it is announced by: one in the XSF's dialect, three (device, owner, tokens) in the newer.
+    `namespaces` are those it is announced by: one in the XSF's dialect, two (device, tokens) in the newer. Its third,
+    for owners, is no part of this codec.
     Tags of what can arrive, in Clark notation, are the keys of `requests`: what each is.
     """
 
@@ -158,8 +161,18 @@ _CONTROL: tuple[control_xmpp.Control, ...] = (
     control_nf.Control("urn:ieee:iot:ctr:1.0"),
     control_nf.Control("urn:nfi:iot:ctr:1.0"),
 )
-_PROVISIONING: tuple[ProvisioningCodec, ...] = (provisioning_xmpp.Provisioning(),)
-_DISCOVERY: tuple[DiscoveryCodec, ...] = (discovery_xmpp.Discovery(),)
+_PROVISIONING: tuple[ProvisioningCodec, ...] = (
+    provisioning_xmpp.Provisioning(),
+    provisioning_nf.Provisioning("nf"),
+    provisioning_nf.Provisioning("ieee"),
+    provisioning_nf.Provisioning("nfi"),
+)
+_DISCOVERY: tuple[DiscoveryCodec, ...] = (
+    discovery_xmpp.Discovery(),
+    discovery_nf.Discovery("urn:nf:iot:disco:1.0"),
+    discovery_nf.Discovery("urn:ieee:iot:disco:1.0"),
+    discovery_nf.Discovery("urn:nfi:iot:disco:1.0"),
+)
 
 SENSOR_DATA: Mapping[str, SensorDataCodec] = {codec.namespace: codec for codec in _SENSOR_DATA}
 CONTROL: Mapping[str, control_xmpp.Control] = {codec.namespace: codec for codec in _CONTROL}

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Final
 from xml.etree.ElementTree import Element, SubElement
 
-from hub.errors import BadRequest, PeerConfused
+from hub.errors import BadRequest, NotSupported, PeerConfused
 from hub.stanzas import bounded, xml
 from hub.stanzas.provisioning import AccessQuestion, ProvisioningRequest
 from hub.stanzas.sensor_data_xmpp import NODE, REQUEST_TYPES, TOKENS, TYPE_ATTRIBUTES
@@ -34,6 +34,13 @@ MAX_CREDENTIAL: Final = 1024  # characters
 MAX_USER_NAME: Final = 256  # characters
 MAX_PRIVILEGE: Final = 256  # characters
 MAX_PRIVILEGES: Final = 1000
+
+_ASKED = ProvisioningRequest
+DEVICE_REQUESTS = (
+    _ASKED.IS_FRIEND, _ASKED.CAN_READ, _ASKED.CAN_CONTROL, _ASKED.CLEAR_CACHE, _ASKED.FRIEND, _ASKED.UNFRIEND,
+)  # fmt: skip
+TOKEN_REQUESTS = (_ASKED.GET_TOKEN, _ASKED.CHALLENGE_RESPONSE, _ASKED.TOKEN_CHALLENGE)
+USER_REQUESTS = (_ASKED.CAN_ACCESS, _ASKED.USER_LOGGED_IN, _ASKED.HAS_PRIVILEGE, _ASKED.DOWNLOAD_PRIVILEGES)
 
 QUESTIONS: Mapping[Right, str] = {Right.FRIEND: "isFriend", Right.READ: "canRead", Right.CONTROL: "canControl"}
 
@@ -59,15 +66,18 @@ class Provisioning:
         Right.READ: (("field", "name"),),
         Right.CONTROL: (("parameter", "name"),),
     }
-    """What lists fields and parameters: (element, attribute). The first is written, all are read."""
+    """What lists fields and parameters: (element, attribute)."""
     types_read: Mapping[str, FieldTypes] = REQUEST_TYPES
     types_written: Mapping[str, FieldTypes] = {"historical": FieldTypes.HISTORICAL, **TYPE_ATTRIBUTES}
     """From the widest to the narrowest."""
     device_namespace = token_namespace = NAMESPACE
+    has_secondary_trust = has_users = True
 
     def __init__(self) -> None:
         self.requests: Mapping[str, ProvisioningRequest] = {
-            f"{{{NAMESPACE}}}{request.value}": request for request in ProvisioningRequest
+            **{self._device(request.value): request for request in DEVICE_REQUESTS},
+            **{self._token(request.value): request for request in TOKEN_REQUESTS},
+            **({self._user(request.value): request for request in USER_REQUESTS} if self.has_users else {}),
         }
 
     # ------------------------------------------------------------------ questions and verdicts
@@ -104,8 +114,8 @@ class Provisioning:
         if allowed:
             nodes = final.nodes if verdict.nodes is not None else None
             self._put_scope(element, question.right, nodes or (), final.names if verdict.names else ())
-            if question.right is Right.FRIEND:
-                self._put_secondary_trust(element, verdict)
+            if verdict.secondary_trust and question.right is Right.FRIEND and self.has_secondary_trust:
+                element.set("secondaryTrustAllowed", "true")
         return element
 
     def decode_verdict(self, element: Element, question: Question) -> Verdict:
@@ -122,7 +132,9 @@ class Provisioning:
         if not bounded.answer(element, "result"):
             return REFUSED
         if question.right is Right.FRIEND:
-            return Verdict(True, secondary_trust=xml.flag(element, "secondaryTrustAllowed"))
+            return Verdict(
+                True, secondary_trust=self.has_secondary_trust and xml.flag(element, "secondaryTrustAllowed")
+            )
         nodes, names = self._scope(element, question.right)
         types = self._types(element) if question.right is Right.READ else AS_ASKED
         return Verdict(True, nodes or None, names, AS_ASKED if types == question.types else types)
@@ -272,26 +284,26 @@ class Provisioning:
     # ------------------------------------------------------------------ common
 
     def _scope(self, element: Element, right: Right) -> tuple[tuple[NodeRef, ...], tuple[str, ...]]:
-        nodes: list[NodeRef] = []
-        names: list[str] = []
+        nodes: dict[NodeRef, None] = {}
+        names: dict[str, None] = {}
         known = {self._device(name): attribute for name, attribute in self.names[right]}
         for child in element:
             if child.tag == self._device(self.node_element):
                 xml.required(child, self.node_names[0])
-                nodes.append(bounded.node(child, self.node_names))
+                nodes[bounded.node(child, self.node_names)] = None
             else:
                 self._expect(child, *known)
-                names.append(bounded.text(child, known[child.tag], bounded.MAX_NAME))
+                names[bounded.text(child, known[child.tag], bounded.MAX_NAME)] = None
         bounded.count(nodes, bounded.MAX_NODES, "nodes")
         bounded.count(names, bounded.MAX_NAMES, "fields or parameters")
-        return tuple(dict.fromkeys(nodes)), tuple(dict.fromkeys(names))
+        return tuple(nodes), tuple(names)
 
     def _put_scope(self, element: Element, right: Right, nodes: tuple[NodeRef, ...], names: tuple[str, ...]) -> None:
         for node in nodes:
             xml.put_node(SubElement(element, self._device(self.node_element)), node, self.node_names)
-        for name in names:
-            kind, attribute = self.names[right][0]
-            SubElement(element, self._device(kind), {attribute: name})
+        for kind, attribute in self.names.get(right, ()):
+            for name in names:
+                SubElement(element, self._device(kind), {attribute: name})
 
     def _types(self, element: Element) -> FieldTypes:
         types = FieldTypes(0)
@@ -314,10 +326,6 @@ class Provisioning:
         """What of `types` can be said about `asked` without saying more: here, everything."""
         return types
 
-    def _put_secondary_trust(self, element: Element, verdict: Verdict) -> None:
-        if verdict.secondary_trust:
-            element.set("secondaryTrustAllowed", "true")
-
     def _expect(self, element: Element, *tags: str) -> None:
         if element.tag not in tags:
             raise BadRequest(f"<{xml.local(element)}/> is not what belongs here")
@@ -330,6 +338,8 @@ class Provisioning:
 
     def _user(self, name: str) -> str:
         """Of what is about users of services. Raises NotSupported where a dialect has no words for them."""
+        if not self.has_users:
+            raise NotSupported(f"<{name}/> does not exist in {self.device_namespace}")
         return f"{{{NAMESPACE}}}{name}"
 
 
