@@ -14,7 +14,7 @@ MAX_TAG_NAME: Final = 32  # characters (XEP-0347 section "Meta Tags")
 MAX_TAG_VALUE: Final = 128  # characters (same)
 MAX_TAGS: Final = 40
 
-TagName = re.compile(rf"[^\s:;#\\]{{1,{MAX_TAG_NAME}}}")
+TagName = re.compile(rf"[^\s:;#\\=<>~]{{1,{MAX_TAG_NAME}}}")
 TrustedServer = Annotated[
     str, Matches(r"(?:[^@/\s]+@)?[^@/\s]+", 'an address like "provisioning.example.org", or "discover"')
 ]
@@ -51,9 +51,9 @@ class Trust:
             return {"meta": f"at most {MAX_TAGS} tags, each once (letter case does not count)"}
         for name, value in self.meta.items():
             if not TagName.fullmatch(name):
-                return {"meta": f"names of up to {MAX_TAG_NAME} characters without space : ; # \\"}
-            if name.upper() == "KEY":
-                return {"meta": "no KEY: this hub makes one of its own"}
+                return {"meta": f"names of up to {MAX_TAG_NAME} characters without space : ; # \\ = < > ~"}
+            if name.upper() in ("KEY", "R"):
+                return {"meta": "neither KEY, which this hub makes, nor R, which names the registry"}
             if isinstance(value, str) and not 1 <= len(value) <= MAX_TAG_VALUE:
                 return {"meta": f"texts of 1 to {MAX_TAG_VALUE} characters"}
         return {}

@@ -77,6 +77,7 @@ ROOMS: dict[str, Room] = {
     "hub.bridges": Room(("hub.bridges", "hub.things", "hub.errors", "hub.services"), frozenset({"paho", "aiomqtt"})),
     "hub.dashboard": Room(("hub.dashboard", "hub.things", "hub.errors", "hub.services"), frozenset({"nicegui"})),
     "hub.node": ANYTHING,
+    "hub.authority": ANYTHING,
     "hub.demo": ANYTHING,
     "hub.cli": ANYTHING,
     "hub.__main__": ANYTHING,

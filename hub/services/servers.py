@@ -79,7 +79,8 @@ class Servers:
         if len(resources) == 1:
             return resources[0]
         for resource in resources:
-            if any(name in await self._features_of(resource) for name in table):
+            features = await self._features_of(resource)
+            if any(name in features for name in table):
                 return resource
         return resources[0]
 
