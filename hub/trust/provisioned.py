@@ -77,7 +77,7 @@ class Provisioned:
             names = self._had_by(left)
             if not names:
                 raise Forbidden(DENIED)
-        return replace(request, nodes=_kept(request.nodes, left), names=names, types=left.types)
+        return replace(request, nodes=_kept(request.nodes, question, left), names=names, types=left.types)
 
     async def may_control(self, caller: str, command: Command) -> Command:
         nodes, _ = self._expanded(command.nodes, self._controllable())
@@ -88,7 +88,7 @@ class Provisioned:
         if _is_whole(question, left):
             return command
         assignments = tuple(assignment for assignment in command.assignments if assignment.name in left.names)
-        return replace(command, nodes=_kept(command.nodes, left), assignments=assignments)
+        return replace(command, nodes=_kept(command.nodes, question, left), assignments=assignments)
 
     async def may_see_form(self, caller: str, nodes: tuple[NodeRef, ...] | None, shown: Tokens) -> FormScope:
         """What may be set may be seen: a form shows values and limits."""
@@ -97,7 +97,7 @@ class Provisioned:
         question = Question(Right.CONTROL, bare(caller), asked, names, AS_ASKED, shown)
         left = await self._granted(question)
         self._name_one(nodes, left)
-        return FormScope(nodes) if _is_whole(question, left) else FormScope(_kept(nodes, left), left.names)
+        return FormScope(nodes) if _is_whole(question, left) else FormScope(_kept(nodes, question, left), left.names)
 
     async def may_know(self, caller: str) -> bool:
         return await self.may_follow(caller)
@@ -222,10 +222,12 @@ def _is_whole(question: Question, left: Verdict) -> bool:
     return left.allowed and (left.nodes, left.names, left.types) == (question.nodes, question.names, question.types)
 
 
-def _kept(nodes: tuple[NodeRef, ...] | None, left: Verdict) -> tuple[NodeRef, ...] | None:
+def _kept(nodes: tuple[NodeRef, ...] | None, question: Question, left: Verdict) -> tuple[NodeRef, ...] | None:
     """Those of the caller's own references that are left, or what is left of all."""
-    if not nodes:
-        return left.nodes if nodes is None else nodes
+    if left.nodes == question.nodes or nodes == ():
+        return nodes
+    if nodes is None:
+        return left.nodes
     kept = {node.node_id for node in left.nodes or ()}
     return tuple(node for node in nodes if node.node_id in kept)
 
