@@ -102,6 +102,8 @@ class Authority:
         self.owner = ""
         self.silent = False
         self.asked: list[Element] = []
+        self.last_id = ""
+        """Of the last IQ that has arrived."""
         self.told: list[Element] = []
         """What the registry was told: register and update."""
 
@@ -129,15 +131,15 @@ class Authority:
     async def run(self) -> None:
         while True:
             stanza = await self._next()
-            kind, sender = stanza.get("type", ""), stanza.get("from", "")
+            sender = stanza.get("from", "")
             if stanza.tag == f"{CLIENT}presence":
                 for answer in ("subscribed", "subscribe"):
                     self.talker.write(f"<presence from='{self.talker.bare}' to='{BARE}' type='{answer}'/>")
                 continue
-            payload = stanza[0]
-            answer = self._answer(payload, kind)
+            self.last_id = stanza.get("id", "")
+            answer = self._answer(stanza[0])
             if answer is not None:
-                self.talker.write(f"<iq type='result' id={quoteattr(stanza.get('id', ''))} from='{self.talker.jid}' "
+                self.talker.write(f"<iq type='result' id={quoteattr(self.last_id)} from='{self.talker.jid}' "
                                   f"to={quoteattr(sender)}>{answer}</iq>")  # fmt: skip
 
     async def _next(self) -> Element:
@@ -150,7 +152,7 @@ class Authority:
             with contextlib.suppress(AssertionError):  # nothing for a while
                 return await self.talker.take(wanted)
 
-    def _answer(self, payload: Element, kind: str) -> str | None:
+    def _answer(self, payload: Element) -> str | None:
         name = payload.tag.rpartition("}")[2]
         if payload.tag == f"{{{INFO}}}query":
             return f"<query xmlns='{INFO}'><feature var='{self.namespace}'/><feature var='{self.disco}'/></query>"
@@ -158,6 +160,8 @@ class Authority:
             self.told.append(payload)
             claimed = name == "register" and self.owner
             return f"<claimed xmlns='{self.disco}' jid='{self.owner}'/>" if claimed else ""
+        if not payload.tag.startswith(f"{{{self.namespace}}}"):
+            return ""  # a server that tells an account of its contacts
         self.asked.append(payload)
         if self.silent:
             return None
