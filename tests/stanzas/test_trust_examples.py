@@ -30,12 +30,12 @@ CODECS: dict[str, Any] = {
 }
 KINDS: dict[str, dict[str, Kind]] = {"0324": dict(PROVISIONING_KINDS), "0347": dict(DISCOVERY_KINDS)}
 
-CASES = [
+CASES: list[Any] = [
     pytest.param(name, *case.values, id=case.id)
     for name, table in (("0324", vectors_xep0324), ("0347", vectors_xep0347))
     for case in cases({f"xep-{name}": table})
 ]
-OURS = [case for case in CASES if case.values[1].kind in KINDS[str(case.values[0])]]
+OURS: list[Any] = [case for case in CASES if case.values[1].kind in KINDS[str(case.values[0])]]
 OTHERS = [case for case in CASES if case not in OURS]
 
 WRITTEN_ELSEWHERE: dict[str, tuple[Callable[[ET.Element], Any], Callable[[Any], ET.Element]]] = {

@@ -21,11 +21,13 @@ NOT_STANZAS = {**dict.fromkeys(range(1, 10), _LOCAL), 14: "the text of a QR code
 ITSELF = NodeRef("")
 BEHIND = NodeRef("imc1", "MeteringTopology")
 THING, RACK, OWNER = "thing@example.org", "rack@example.org", "owner@example.org"
-TAGS = {
+TAGS: dict[str, str | Decimal] = {
     "SN": "394872348732948723", "MAN": "www.ktc.se", "MODEL": "IMC", "V": Decimal("1.2"), "KEY": "4857402340298342",
 }  # fmt: skip
-UPDATE = {"KEY": "", "CLASS": "PLC", "LON": Decimal("-71.519722"), "LAT": Decimal("-33.008055")}
-FOUND = {name: value for name, value in (TAGS | UPDATE).items() if name != "KEY"}
+UPDATE: dict[str, str | Decimal] = {
+    "KEY": "", "CLASS": "PLC", "LON": Decimal("-71.519722"), "LAT": Decimal("-33.008055"),
+}  # fmt: skip
+FOUND: dict[str, str | Decimal] = {name: value for name, value in (TAGS | UPDATE).items() if name != "KEY"}
 ADDRESS = dict.fromkeys(
     ("ROOM", "APT", "BLD", "STREET", "STREETNR", "AREA", "CITY", "REGION", "COUNTRY"), "..."
 )  # fmt: skip
