@@ -301,7 +301,9 @@ def registering(xml: str) -> ET.Element:
     f"<str name='A' value='{'x' * 129}'/>", "<str name='A'/>", "<str value='A'/>", "<num name='A' value=''/>",
     "<num name='A' value='NaN'/>", "<num name='A' value='INF'/>", "<num name='A' value='1e999'/>",
     "<num name='A' value='0x10'/>", "<num name='A' value='1,5'/>", "<num name='A' value='١'/>",
-    "<str name='a' value='1'/><str name='A' value='1'/>", "<str name='A' value='1'/><str name='a' value='1'/>", "<str name='a' value='1'/><num name='A' value='1'/>",
+    "<str name='a' value='1'/><str name='A' value='1'/>",
+    "<str name='A' value='1'/><str name='a' value='1'/>",
+    "<str name='a' value='1'/><num name='A' value='1'/>",
     "".join(f"<str name='A{n}' value=''/>" for n in range(65)),
 ])  # fmt: skip
 def test_what_is_no_tag_is_refused(xml: str) -> None:
