@@ -85,6 +85,7 @@ SANS_IO = (
     "hub.gateway.xmlwriter", "hub.gateway.sides", "hub.gateway.features", "hub.gateway.figures", "hub.gateway.life",
     "hub.gateway.limits", "hub.things.model", "hub.things.thing", "hub.things.readout", "hub.things.control",
     "hub.things.actuation", "hub.things.interlock", "hub.things.values", "hub.provisioning.model",
+    "hub.provisioning.rules",
 )  # fmt: skip
 
 
