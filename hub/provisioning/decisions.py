@@ -133,8 +133,8 @@ class Decisions:
 def checked(question: Question) -> Question:
     """With bare JIDs. Raises BadRequest for one that is too long or asks about nobody."""
     jid = bare(question.jid)
-    if not jid:
-        raise BadRequest("a question names the JID that it is about")
+    if not jid or "*" in jid:  # a JID may have an asterisk, and as the pattern of a rule it would mean everybody
+        raise BadRequest("a question names the JID that it is about, one without an asterisk")
     if len(question.nodes or ()) > MAX_ASKED_NODES or len(question.names) > MAX_ASKED_NAMES:
         raise BadRequest(f"a question names at most {MAX_ASKED_NODES} nodes and {MAX_ASKED_NAMES} fields or parameters")
     return replace(question, jid=jid)

@@ -149,13 +149,17 @@ class Notices:
 
     # ------------------------------------------------------------------ notices
 
-    async def add(self, things: Sequence[ThingId], kind: str, detail: Mapping[str, Any] | None = None) -> None:
-        """Tell these things, now or when they are there. Raises StoreError."""
+    async def add(
+        self, things: Sequence[ThingId], kind: str, detail: Mapping[str, Any] | None = None, delay: float = 0.0
+    ) -> None:
+        """Tell these things, now (or after `delay` seconds) or when they are there. Raises StoreError."""
         if not things:
             return
         await self._store.add_notices(things, kind, dict(detail or {}))
-        now = self._clock()
-        self._due.update({thing.jid: now for thing in things})
+        due = self._clock() + delay
+        for thing in things:
+            self._due[thing.jid] = due
+            self._waits.pop(thing.jid, None)
         self._news.set()
 
     async def tell_now(self, thing: ThingId, kind: str, timeout: float) -> bool:
