@@ -200,9 +200,6 @@ class Notices:
             return
         if condition is None or condition in FINAL:
             await self._done(notice, condition)
-            if len(waiting) == 1:
-                self._due.pop(jid, None)
-                self._waits.pop(jid, None)
         else:
             log.debug("%s is not there for %s (%s)", jid, notice.kind, condition)
             self.went(sender)
@@ -277,9 +274,9 @@ class Notices:
         for jid in [jid for jid, due in self._due.items() if due <= self._clock()]:
             wait = self._waits.get(jid, FIRST_WAIT_S)
             self._waits[jid] = min(2 * wait, LAST_WAIT_S)
-            self._due[jid] = self._clock() + wait
-            if not await self._send_to(jid):
-                self._due.pop(jid, None)
+            again = self._due[jid] = self._clock() + wait
+            if not await self._send_to(jid) and self._due.get(jid) == again:  # else more has come in the meantime
+                del self._due[jid]
                 self._waits.pop(jid, None)
             await asyncio.sleep(PACE_S)
 

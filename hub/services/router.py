@@ -31,7 +31,8 @@ from hub.stanzas.errors import CLIENT, encode_error
 log = logging.getLogger(__name__)
 
 MAX_BUSY = 200
-"""Requests in hand at once; the next is told to wait. A node serves people and panels, not crowds."""
+"""Requests in hand at once; the next is told to wait. A node serves people and panels, not crowds; a service that
+serves crowds says how many."""
 
 Answer = Callable[[str, Element], Awaitable[Element | None]]
 """Gets the caller's full JID and the payload; returns the payload of the result, None for an empty one."""
@@ -60,8 +61,9 @@ class Service(Protocol):
 class Router(MatcherBase):
     """Also the matcher: a stanza is ours when the tag of a child is in the table."""
 
-    def __init__(self, client: BaseXMPP) -> None:
+    def __init__(self, client: BaseXMPP, busy: int = MAX_BUSY) -> None:
         super().__init__(None)
+        self._busy = busy
         self._address = client.boundjid.full if client.is_component else ""
         self._routes: dict[tuple[str, str], Route] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -95,7 +97,7 @@ class Router(MatcherBase):
         except RequestError as error:
             log.warning("%s from %s dropped: %s", found[1].tag, sender, error)
             return
-        too_many = len(self._tasks) >= MAX_BUSY  # decided on arrival, so that who came first is served
+        too_many = len(self._tasks) >= self._busy  # decided on arrival, so that who came first is served
         task = asyncio.create_task(self._serve(*found, stanza.xml, sender, too_many))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
