@@ -204,8 +204,8 @@ class Notices:
             log.debug("%s is not there for %s (%s)", jid, notice.kind, condition)
             self.went(sender)
             self._settle(notice, False)
-            self._leases.pop(notice.id, None)
             await self._store.lease_notice(notice.id, 0)
+            self._leases.pop(notice.id, None)  # not before: we would take our own for another's
             self._ask_for_presence(jid)
 
     async def _done(self, notice: Notice, condition: str | None) -> None:
@@ -225,7 +225,7 @@ class Notices:
 
     async def stop(self) -> None:
         """Whoever comes next need not wait for our leases."""
-        for number in self._leases:
+        for number in list(self._leases):
             await self._store.lease_notice(number, 0)
 
     # ------------------------------------------------------------------ sending
