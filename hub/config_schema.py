@@ -13,6 +13,7 @@ import devices
 from devices.base import Driver, Duration, Matches, OutputDriver, Within
 from hub.config import Access, Node, OutputKeys, Telemetry, ThingKeys, Xmpp
 from hub.config_gateway import Gateway
+from hub.config_provisioning import Provisioning
 from hub.config_trust import Trust
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -26,7 +27,7 @@ def schema() -> dict[str, Any]:
         "title": "hub configuration",
         "type": "object",
         "additionalProperties": False,
-        "anyOf": [{"required": ["xmpp"]}, {"required": ["gateway"]}],
+        "anyOf": [{"required": ["xmpp"]}, {"required": ["gateway"]}, {"required": ["provisioning"]}],
         "not": {"required": ["access", "trust"]},
         "properties": {
             "xmpp": _table(Xmpp),
@@ -35,6 +36,7 @@ def schema() -> dict[str, Any]:
             "node": _table(Node),
             "trust": _table(Trust),
             "gateway": _table(Gateway),
+            "provisioning": _table(Provisioning),
             "things": {"type": "object", "additionalProperties": {"oneOf": things}},
         },
     }

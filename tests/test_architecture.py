@@ -41,11 +41,17 @@ ROOMS: dict[str, Room] = {
     "hub": Room(),
     "hub.errors": Room(("devices.base",)),
     "hub.config": Room(
-        ("devices", "hub.config_gateway", "hub.config_trust", "hub.errors", "hub.things.interlock")
+        (
+            "devices", "hub.config_gateway", "hub.config_provisioning", "hub.config_trust", "hub.errors",
+            "hub.things.interlock",
+        )
     ),
     "hub.config_gateway": Room(("devices",)),
+    "hub.config_provisioning": Room(("devices", "hub.config_gateway")),
     "hub.config_trust": Room(("devices",)),
-    "hub.config_schema": Room(("devices", "hub.config", "hub.config_gateway", "hub.config_trust")),
+    "hub.config_schema": Room(
+        ("devices", "hub.config", "hub.config_gateway", "hub.config_provisioning", "hub.config_trust")
+    ),
     "hub.notify": Room(),
     "hub.exi": Room(("hub.exi",)),
     "hub.exi.xsd": Room(("hub.exi",), frozenset({"xmlschema"})),
@@ -78,6 +84,7 @@ ROOMS: dict[str, Room] = {
     "hub.dashboard": Room(("hub.dashboard", "hub.things", "hub.errors", "hub.services"), frozenset({"nicegui"})),
     "hub.node": ANYTHING,
     "hub.authority": ANYTHING,
+    "hub.provisioning_server": ANYTHING,
     "hub.demo": ANYTHING,
     "hub.cli": ANYTHING,
     "hub.__main__": ANYTHING,
@@ -89,6 +96,8 @@ SANS_IO = (
     "hub.gateway.xmlwriter", "hub.gateway.sides", "hub.gateway.features", "hub.gateway.figures", "hub.gateway.life",
     "hub.gateway.limits", "hub.things.model", "hub.things.thing", "hub.things.readout", "hub.things.control",
     "hub.things.actuation", "hub.things.interlock", "hub.things.values", "hub.provisioning.model",
+    "hub.provisioning.rules", "hub.provisioning.budgets", "hub.provisioning.questions", "hub.provisioning.plain",
+    "hub.provisioning.sql", "hub.provisioning.sql_things", "hub.provisioning.sql_rules", "hub.provisioning.sql_rest",
 )  # fmt: skip
 
 

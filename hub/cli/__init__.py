@@ -7,6 +7,7 @@
     demo.py      hub demo
     exi.py       hub exi: the codec
     gateway.py   hub gateway: EXI in front of a server
+    audit.py     hub audit: what was decided and done, and whether its log was changed
     account.py   whose account a client command uses
     claim_code.py what claims a hub, as a QR code
     show.py      tables, live views and JSON of readings
@@ -39,6 +40,7 @@ _COMMANDS = {
     "check": "hub.cli.files:check",
     "exi": "hub.cli.exi:group",
     "gateway": "hub.cli.gateway:gateway",
+    "audit": "hub.cli.audit:audit",
     "config-schema": "hub.cli.files:config_schema",
     "demo": "hub.cli.demo:demo",
 }
