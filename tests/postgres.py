@@ -28,7 +28,7 @@ class Postgres:
     """A context manager. `stop` and `start` it in between."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="hub-pg-"))  # short: a socket's path has 107 characters
+        self.folder = Path(tempfile.mkdtemp(prefix="hub-pg-"))  # short: a socket's path has 107 characters
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
         self._shared = ""
@@ -37,10 +37,10 @@ class Postgres:
     def __enter__(self) -> Self:
         if self._account:
             user = pwd.getpwnam(self._account["user"])
-            os.chown(self._folder, user.pw_uid, user.pw_gid)
+            os.chown(self.folder, user.pw_uid, user.pw_gid)
         try:
             self._run("initdb", "--auth=trust", "--username=hub", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync",
-                      "--pgdata", str(self._folder / "data"))  # fmt: skip
+                      "--pgdata", str(self.folder / "data"))  # fmt: skip
             self.start()
         except BaseException:
             self.__exit__()
@@ -49,10 +49,15 @@ class Postgres:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def url(self, name: str = "postgres") -> str:
-        return f"postgresql://hub@/{name}?host={self._folder}"
+        return f"postgresql://hub@/{name}?host={self.folder}"
 
     def schema(self) -> str:
         """The URL of a new, empty schema in a database for all of them: all that a store needs, and quickly made."""
@@ -74,9 +79,9 @@ class Postgres:
 
     def start(self) -> None:
         """Returns when it accepts connections."""
-        with (self._folder / "said").open("wb") as said:
+        with (self.folder / "said").open("wb") as said:
             self._process = subprocess.Popen(
-                [_program("postgres"), "-D", str(self._folder / "data"), "-k", str(self._folder), "-h", "",
+                [_program("postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder), "-h", "",
                  "-c", "fsync=off", "-c", "max_connections=60", "-c", "shared_buffers=16MB"],
                 stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True, cwd="/",
                 preexec_fn=_end_fast_with_parent, **self._account,
@@ -86,7 +91,7 @@ class Postgres:
     def _is_there(self) -> bool:
         assert self._process is not None
         if self._process.poll() is not None:
-            raise AssertionError(f"PostgreSQL ended: {(self._folder / 'said').read_text(errors='replace')[-2000:]}")
+            raise AssertionError(f"PostgreSQL ended: {(self.folder / 'said').read_text(errors='replace')[-2000:]}")
         with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self.url()):
             return True
         return False

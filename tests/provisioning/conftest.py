@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from hub.provisioning.postgres import PostgresStore
 from hub.provisioning.sql import Limits
-from hub.provisioning.sqlite import SqliteStore
 from hub.provisioning.sqlstore import SqlStore
 from tests.postgres import Postgres
+
+from .engines import Engine, OnPostgres, OnSqlite
 
 LIMITS = Limits(tags_per_thing=8, things_per_jid=5, rules_per_owner=4, asked_per_device=3)
 
@@ -23,13 +23,17 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
-@pytest_asyncio.fixture(params=["sqlite", "postgres"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqlStore]:
-    store: SqlStore
+@pytest.fixture(params=["sqlite", "postgres"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
     if request.param == "sqlite":
-        store = SqliteStore(tmp_path / "store.sqlite", LIMITS)
-    else:
-        store = PostgresStore(request.getfixturevalue("postgres").schema(), LIMITS)
+        return OnSqlite(tmp_path / "store.sqlite")
+    server = request.getfixturevalue("postgres")
+    return OnPostgres(server, server.schema())
+
+
+@pytest_asyncio.fixture
+async def store(engine: Engine) -> AsyncIterator[SqlStore]:
+    store = engine.store(LIMITS)
     await store.open()
     yield store
     await store.close()
