@@ -85,7 +85,7 @@ def read(data: bytes, now: dt.datetime) -> Certificate:
     if signed_with:
         raise BadRequest(f"the certificate is signed with {signed_with}, which is too weak: SHA-256 or better")
     if not isinstance(key, rsa.RSAPublicKey):
-        raise NotSupported(f"only RSA keys can answer a challenge, and this is {_kind(key)}")
+        raise NotSupported("only a certificate with an RSA key can answer a challenge, and this one has another")
     _check_strength(key)
     return Certificate(loaded.public_bytes(Encoding.DER), end, key)
 
@@ -105,10 +105,6 @@ def _hash_of(certificate: x509.Certificate) -> str:
         return ""
     used = certificate.signature_hash_algorithm
     return "" if isinstance(used, _GOOD_HASHES) else used.name.upper() if used is not None else "nothing known"
-
-
-def _kind(key: object) -> str:
-    return type(key).__name__.removesuffix("PublicKey").lstrip("_") or "another"
 
 
 def _check_strength(key: rsa.RSAPublicKey) -> None:
