@@ -25,6 +25,7 @@ import devices
 from devices.base import Driver, Duration, FieldSpec, InvalidValue, Matches, OutputDriver, Value, ValueType, Within
 from devices.settings import accept_setting, fits, meaning
 from hub.config_gateway import Gateway, GatewayDomain, Server
+from hub.config_provisioning import Provisioning
 from hub.errors import ConfigError, Fault
 from hub.things.interlock import PATTERN, Condition
 
@@ -192,10 +193,12 @@ def parse(text: str, source: str = "configuration") -> Config:
     _check_characters(tree, "", reader)
     sections = {"xmpp": Xmpp, "access": Access, "telemetry": Telemetry, "node": Node}
     for key in tree:
-        if key not in sections and key not in ("things", "gateway"):
-            reader.unknown(key, [*sections, "things", "gateway"])
+        if key not in sections and key not in ("things", "gateway", "provisioning"):
+            reader.unknown(key, [*sections, "things", "gateway", "provisioning"])
     if "gateway" in tree:
         _gateway(tree["gateway"], reader)
+    if "provisioning" in tree:
+        reader.table(Provisioning, tree["provisioning"], "provisioning")
     values = {key: reader.table(section, tree.get(key, {}), key) for key, section in sections.items()}
     things = _things(tree.get("things", {}), reader)
     if reader.faults:
@@ -219,10 +222,22 @@ def load_gateway(path: Path | None, options: Mapping[str, Any]) -> Gateway:
     return gateway
 
 
-def is_gateway(path: Path) -> bool:
-    """Whether the file is one for a gateway and no node. Raises ConfigError."""
+def load_provisioning(path: Path) -> Provisioning:
+    """The `[provisioning]` of a file, which needs no `[xmpp]` then. Raises ConfigError."""
+    text = _text(path)
+    reader = _Reader(_lines(text))
+    tree = _tree(text, str(path))
+    _check_characters(tree, "", reader)
+    provisioning = reader.table(Provisioning, tree.get("provisioning"), "provisioning")
+    if reader.faults or provisioning is None:
+        raise ConfigError(str(path), sorted(reader.faults, key=lambda fault: fault.line))
+    return provisioning
+
+
+def service_of(path: Path) -> str:
+    """Of a file that is for no node, what it is for: "gateway" or "provisioning"; else "". Raises ConfigError."""
     tree = _tree(_text(path), str(path))
-    return "gateway" in tree and "xmpp" not in tree
+    return next((name for name in ("gateway", "provisioning") if name in tree and "xmpp" not in tree), "")
 
 
 def _gateway(table: Any, reader: _Reader) -> Gateway | None:

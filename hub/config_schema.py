@@ -13,6 +13,7 @@ import devices
 from devices.base import Driver, Duration, Matches, OutputDriver, Within
 from hub.config import Access, Node, OutputKeys, Telemetry, ThingKeys, Xmpp
 from hub.config_gateway import Gateway
+from hub.config_provisioning import Provisioning
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -25,13 +26,14 @@ def schema() -> dict[str, Any]:
         "title": "hub configuration",
         "type": "object",
         "additionalProperties": False,
-        "anyOf": [{"required": ["xmpp"]}, {"required": ["gateway"]}],
+        "anyOf": [{"required": ["xmpp"]}, {"required": ["gateway"]}, {"required": ["provisioning"]}],
         "properties": {
             "xmpp": _table(Xmpp),
             "access": _table(Access),
             "telemetry": _table(Telemetry),
             "node": _table(Node),
             "gateway": _table(Gateway),
+            "provisioning": _table(Provisioning),
             "things": {"type": "object", "additionalProperties": {"oneOf": things}},
         },
     }

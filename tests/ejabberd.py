@@ -33,7 +33,7 @@ listen:
     zlib: true
     max_stanza_size: 262144
     access: all
-auth_method: [internal]
+{components}auth_method: [internal]
 auth_password_format: plain
 disable_sasl_mechanisms: ["PLAIN", "X-OAUTH2"]
 modules:
@@ -47,13 +47,25 @@ modules:
 """
 
 
+COMPONENTS = """\
+  -
+    port: {port}
+    ip: "127.0.0.1"
+    module: ejabberd_service
+    access: all
+    hosts:
+"""
+
+
 class Ejabberd:
     """As `hub.demo.prosody.Prosody`: a context manager with known accounts, to be stopped, started and frozen."""
 
     domain = "localhost"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, components: Mapping[str, str] | None = None) -> None:
         self.folder = folder
+        self.components = dict(components or {})
+        self.component_port = free_port()
         self.address = Address("127.0.0.1", free_port())
         self.ca_file = folder / "ca.pem"
         self.passwords: dict[str, str] = {}
@@ -65,7 +77,7 @@ class Ejabberd:
         self.folder.mkdir(parents=True, exist_ok=True)
         make_certificates(self.folder, "localhost")
         (self.folder / "ejabberd.yml").write_text(
-            CONFIG.format(folder=self.folder, port=self.address.port)
+            CONFIG.format(folder=self.folder, port=self.address.port, components=self._component_lines())
         )
         for name in ("spool", "logs", "home"):
             (self.folder / name).mkdir()
@@ -116,6 +128,12 @@ class Ejabberd:
         return self
 
     # ------------------------------------------------------------------ inside
+
+    def _component_lines(self) -> str:
+        if not self.components:
+            return ""
+        hosts = [f'      "{name}":\n        password: "{secret}"\n' for name, secret in self.components.items()]
+        return COMPONENTS.format(port=self.component_port) + "".join(hosts)
 
     def _scripts(self) -> None:
         """Debian's script wants the user ejabberd. For the server it gives way to Erlang, so that the process we

@@ -40,9 +40,12 @@ ROOMS: dict[str, Room] = {
     "devices.fake": Room(("devices.base", "devices.bus"), HARDWARE),
     "hub": Room(),
     "hub.errors": Room(("devices.base",)),
-    "hub.config": Room(("devices", "hub.config_gateway", "hub.errors", "hub.things.interlock")),
+    "hub.config": Room(
+        ("devices", "hub.config_gateway", "hub.config_provisioning", "hub.errors", "hub.things.interlock")
+    ),
     "hub.config_gateway": Room(("devices",)),
-    "hub.config_schema": Room(("devices", "hub.config", "hub.config_gateway")),
+    "hub.config_provisioning": Room(("devices", "hub.config_gateway")),
+    "hub.config_schema": Room(("devices", "hub.config", "hub.config_gateway", "hub.config_provisioning")),
     "hub.notify": Room(),
     "hub.exi": Room(("hub.exi",)),
     "hub.exi.xsd": Room(("hub.exi",), frozenset({"xmlschema"})),
@@ -74,6 +77,7 @@ ROOMS: dict[str, Room] = {
     "hub.bridges": Room(("hub.bridges", "hub.things", "hub.errors", "hub.services"), frozenset({"paho", "aiomqtt"})),
     "hub.dashboard": Room(("hub.dashboard", "hub.things", "hub.errors", "hub.services"), frozenset({"nicegui"})),
     "hub.node": ANYTHING,
+    "hub.provisioning_server": ANYTHING,
     "hub.demo": ANYTHING,
     "hub.cli": ANYTHING,
     "hub.__main__": ANYTHING,
@@ -85,6 +89,7 @@ SANS_IO = (
     "hub.gateway.xmlwriter", "hub.gateway.sides", "hub.gateway.features", "hub.gateway.figures", "hub.gateway.life",
     "hub.gateway.limits", "hub.things.model", "hub.things.thing", "hub.things.readout", "hub.things.control",
     "hub.things.actuation", "hub.things.interlock", "hub.things.values", "hub.provisioning.model",
+    "hub.provisioning.rules", "hub.provisioning.budgets", "hub.provisioning.questions",
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from devices.base import Driver, FieldSpec, OutputDriver, ParameterSpec
 from devices.settings import meaning, settings_of
 from hub.cli import show
 from hub.cli.exits import NO
-from hub.config import is_gateway, load, load_gateway
+from hub.config import load, load_gateway, load_provisioning, service_of
 from hub.config_schema import schema
 from hub.errors import ConfigError
 
@@ -30,10 +30,14 @@ def check(file: Path | None, example: bool) -> None:
     if file is None:
         raise click.UsageError("name a FILE, or ask for --example")
     try:
-        if is_gateway(file):
-            gateway = load_gateway(file, {})
-            click.echo(f"{file}: good: a gateway for {', '.join(gateway.domains)}")
-            return
+        match service_of(file):
+            case "gateway":
+                gateway = load_gateway(file, {})
+                click.echo(f"{file}: good: a gateway for {', '.join(gateway.domains)}")
+                return
+            case "provisioning":
+                click.echo(f"{file}: good: the provisioning server {load_provisioning(file).jid}")
+                return
         config = load(file)
     except ConfigError as error:
         click.echo(str(error))  # the faults are what was asked for: on standard output

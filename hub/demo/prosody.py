@@ -16,6 +16,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +56,11 @@ ssl = {{ key = "{folder}/key.pem"; certificate = "{folder}/cert.pem" }}
 VirtualHost "{domain}"
 Component "pubsub.{domain}" "pubsub"
     admins = {{ {admins} }}
+{components}
+"""
+COMPONENT = """\
+Component "{name}"
+    component_secret = "{secret}"
 """
 
 
@@ -68,15 +74,20 @@ class Address:
 
 
 class Prosody:
-    """`start` it, `register` accounts, `stop` it; or use it as a context manager. `folder` None: a temporary one."""
+    """`start` it, `register` accounts, `stop` it; or use it as a context manager. `folder` None: a temporary one.
+    `components`: those it takes on `component_port` (XEP-0114), with their secrets."""
 
-    def __init__(self, domain: str = "localhost", folder: Path | None = None, debug: bool = False) -> None:
+    def __init__(
+        self, domain: str = "localhost", folder: Path | None = None, debug: bool = False,
+        components: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
         self.domain = domain
         self.folder = folder or Path(tempfile.mkdtemp(prefix="hub-prosody-"))
         self._temporary = folder is None
         self._debug = debug
         self.address = Address("127.0.0.1", free_port())
         self.component_port = free_port()
+        self.components = dict(components or {})
         self.ca_file = self.folder / "ca.pem"
         self._config = self.folder / "prosody.cfg.lua"
         self._process: subprocess.Popen[bytes] | None = None
@@ -151,11 +162,12 @@ class Prosody:
     def _write_config(self) -> None:
         (self.folder / "data").mkdir(exist_ok=True)
         admins = "; ".join(f'"{user}@{self.domain}"' for user in ("greenhouse", "node"))
+        components = "".join(COMPONENT.format(name=name, secret=secret) for name, secret in self.components.items())
         self._config.write_text(
             CONFIG.format(
                 as_root="run_as_root = true" if os.geteuid() == 0 else "",
                 folder=self.folder, port=self.address.port, component_port=self.component_port,
-                domain=self.domain, admins=admins, level="debug" if self._debug else "info",
+                domain=self.domain, admins=admins, components=components, level="debug" if self._debug else "info",
             )
         )
 

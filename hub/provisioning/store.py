@@ -60,6 +60,10 @@ class Store(Protocol):
         ...
 
     async def thing(self, thing: ThingId) -> Registered | None: ...
+    async def things_at(self, jid: str) -> tuple[Registered, ...]:
+        """The thing with this bare JID and those behind it, in the order of their ids."""
+        ...
+
     async def things_of(self, owner: str) -> tuple[Registered, ...]: ...
 
     async def update(self, thing: ThingId, tags: Tags) -> Registered | None:
@@ -104,6 +108,11 @@ class Store(Protocol):
         """What waits for the things of a bare JID, or everybody's, oldest first."""
         ...
 
+    async def lease_notice(self, notice_id: int, seconds: float) -> bool:
+        """Whether the caller is the one to send it: it still waits, and nobody was told so within these seconds of
+        his own. Instances side by side do not send twice."""
+        ...
+
     async def notice_done(self, notice_id: int) -> None: ...
 
     # ------------------------------------------------------------------ who asked whom
@@ -120,6 +129,10 @@ class Store(Protocol):
         """Devices that have asked about `jid`."""
         ...
 
+    async def asked_by(self, device: str) -> tuple[str, ...]:
+        """Whom `device` has asked about."""
+        ...
+
     # ------------------------------------------------------------------ tokens
 
     async def add_token(self, record: TokenRecord) -> None: ...
@@ -134,6 +147,14 @@ class Store(Protocol):
 
     async def put(self, area: str, key: str, value: dict[str, Any] | None) -> None:
         """None removes it."""
+        ...
+
+    async def put_new(self, area: str, key: str, value: dict[str, Any]) -> bool:
+        """Keep it unless there is one already; whether it was kept."""
+        ...
+
+    async def take(self, area: str, key: str) -> dict[str, Any] | None:
+        """Remove and return it: of several who take, one gets it."""
         ...
 
     async def items(self, area: str) -> dict[str, dict[str, Any]]: ...

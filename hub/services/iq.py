@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from slixmpp import ClientXMPP
+from slixmpp.basexmpp import BaseXMPP
 from slixmpp.exceptions import IqError, IqTimeout
 
 from hub.errors import PeerSilent
@@ -16,18 +16,23 @@ TIMEOUT_S = 15.0
 
 
 async def ask(
-    client: ClientXMPP,
+    client: BaseXMPP,
     to: str | None,
     kind: str,
     payload: Element,
     timeout: float = TIMEOUT_S,
     control: Control | None = None,
 ) -> Element:
-    """The whole `<iq type='result'/>`. `to` None asks our own account. Raises PeerRefused or PeerSilent."""
+    """The whole `<iq type='result'/>`. `to` None asks our own account. Raises PeerRefused or PeerSilent.
+
+    A component says who it is in every stanza (XEP-0114 section 3); for an account its server does.
+    """
     iq: Any = client.Iq()
     iq.xml.set("type", kind)
     if to is not None:
         iq.xml.set("to", to)
+    if client.is_component:
+        iq.xml.set("from", client.boundjid.full)
     iq.xml.append(payload)
     try:
         result = await iq.send(timeout=timeout)

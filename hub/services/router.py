@@ -4,6 +4,7 @@ Rules of this file
 * What a service answers is a table, (stanza, type, element) → method; the services themselves never touch the stream.
 * Every request gets exactly one answer, whatever happens while it is being made; nothing a peer sends ends the loop.
 * What arrives without a sender, or is an answer nobody waits for, is dropped.
+* A component answers for its own address and for no other of its domain, and says who it is (XEP-0114 section 3).
 * A message is served at once or not at all: servers keep messages while a node is away, and nobody expects the heater
   to go on because of what was said last week. IQs are kept only for a resumption, and have no room to say so.
 """
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from xml.etree.ElementTree import Element
 
-from slixmpp import ClientXMPP
+from slixmpp.basexmpp import BaseXMPP
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher.base import MatcherBase
 
@@ -30,7 +31,8 @@ from hub.stanzas.errors import CLIENT, encode_error
 log = logging.getLogger(__name__)
 
 MAX_BUSY = 200
-"""Requests in hand at once; the next is told to wait. A node serves people and panels, not crowds."""
+"""Requests in hand at once; the next is told to wait. A node serves people and panels, not crowds; a service that
+serves crowds says how many."""
 
 Answer = Callable[[str, Element], Awaitable[Element | None]]
 """Gets the caller's full JID and the payload; returns the payload of the result, None for an empty one."""
@@ -39,7 +41,8 @@ Answer = Callable[[str, Element], Awaitable[Element | None]]
 @dataclass(frozen=True)
 class Route:
     """What a service answers. `stanza` is iq or message; a message gets no answer. `control` names the dialect in
-    which errors of single parameters are written. `keeps_log`: the service says itself what it refuses."""
+    which errors of single parameters are written. `keeps_log`: the service says itself what it refuses. `whole`: the
+    service wants the stanza and not the child that called for it."""
 
     stanza: str
     types: tuple[str, ...]
@@ -47,6 +50,7 @@ class Route:
     answer: Answer
     control: Control | None = None
     keeps_log: bool = False
+    whole: bool = False
 
 
 class Service(Protocol):
@@ -57,9 +61,10 @@ class Service(Protocol):
 class Router(MatcherBase):
     """Also the matcher: a stanza is ours when the tag of a child is in the table."""
 
-    def __init__(self, client: ClientXMPP) -> None:
+    def __init__(self, client: BaseXMPP, busy: int = MAX_BUSY) -> None:
         super().__init__(None)
-        self._client = client
+        self._busy = busy
+        self._address = client.boundjid.full if client.is_component else ""
         self._routes: dict[tuple[str, str], Route] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.send: Callable[[Element], None] = lambda _: None
@@ -74,7 +79,7 @@ class Router(MatcherBase):
 
     def _find(self, xml: Element) -> tuple[Route, Element] | None:
         kind = xml.tag.rpartition("}")[2]
-        if kind not in ("iq", "message"):
+        if kind not in ("iq", "message") or (self._address and xml.get("to") != self._address):
             return None
         for child in xml:
             route = self._routes.get((kind, child.tag))
@@ -92,7 +97,7 @@ class Router(MatcherBase):
         except RequestError as error:
             log.warning("%s from %s dropped: %s", found[1].tag, sender, error)
             return
-        too_many = len(self._tasks) >= MAX_BUSY  # decided on arrival, so that who came first is served
+        too_many = len(self._tasks) >= self._busy  # decided on arrival, so that who came first is served
         task = asyncio.create_task(self._serve(*found, stanza.xml, sender, too_many))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -103,7 +108,7 @@ class Router(MatcherBase):
         try:
             if too_many:
                 raise Overload("Too many requests at once; try again in a moment.")
-            result = await route.answer(sender, payload)
+            result = await route.answer(sender, stanza if route.whole else payload)
         except HubError as error:
             failure = error
             if not route.keeps_log:
@@ -113,7 +118,10 @@ class Router(MatcherBase):
             log.exception("a bug: %s from %s could not be answered", payload.tag, sender)
             failure = HubError("This hub could not carry out the request; its log says why.")
         if route.stanza == "iq":
-            self.send(_reply(stanza, sender, result, failure, route.control))
+            reply = _reply(stanza, sender, result, failure, route.control)
+            if self._address:
+                reply.set("from", self._address)
+            self.send(reply)
 
 
 def _reply(

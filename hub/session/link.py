@@ -1,4 +1,5 @@
-"""One account kept online for ever: attempts with back-off, resumption, pings, and who is told.
+"""A stream kept up for ever: attempts with back-off, pings, and who is told. `Keeper` for any stream, `Link` for an
+account's, with resumption; a component's is in `component.py`.
 
     DOWN ──attempt──▶ CONNECTING ──session──▶ UP ──lost──▶ DOWN …          stop, from anywhere ──▶ STOPPED
 
@@ -15,7 +16,7 @@ import enum
 import logging
 import random
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 from xml.etree.ElementTree import Element
 
@@ -66,29 +67,21 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = {
 }
 
 
-class Link:
-    """`on_change(up, fresh)`: the link came up (fresh: a new session, not a resumed one) or went down."""
+class Keeper:
+    """`client` is a stream of slixmpp's with `attempt` and `failure` as `Client` has them.
+    `on_change(up, fresh)`: the stream came up (fresh: a new session, not a resumed one) or went down."""
 
-    def __init__(self, client: Client, on_change: Callable[[bool, bool], None]) -> None:
-        self.client: Any = client
+    def __init__(self, client: Any, on_change: Callable[[bool, bool], None], plugins: Iterable[str] = ()) -> None:
+        self.client = client
         self._on_change = on_change
         self.state = State.DOWN
-        self._kept: deque[Element] = deque(maxlen=MAX_KEPT)
         self._settled: asyncio.Future[None] | None = None
         self._lost = asyncio.Event()
         self._backoff = Backoff(FIRST_WAIT_S, LAST_WAIT_S, random.random)
         self._last_failure = ""
-        for plugin in ("xep_0030", "xep_0115", "xep_0198", "xep_0199"):
+        for plugin in ("xep_0030", "xep_0199", *plugins):
             client.register_plugin(plugin)
-        self._caps: Any = client.plugin["xep_0115"]
-        self._caps.caps_node = SOFTWARE
-        # As a filter, slixmpp's caps look at every stanza in a task of its own; only our presence is their business.
-        cast(Any, client).del_filter("out", self._caps._filter_add_caps)
-        sm: Any = client.plugin["xep_0198"]
-        sm.window = sm.window_counter = ACK_EVERY
-        sm.request_ack = client.request_ack
         client.add_event_handler("session_start", self._session_started)
-        client.add_event_handler("session_resumed", self._session_resumed)
         client.add_event_handler("disconnected", self._disconnected)
         client.add_event_handler("attempt_failed", self._disconnected)
 
@@ -103,12 +96,10 @@ class Link:
         return self.state is State.STOPPED
 
     def send(self, element: Element) -> None:
-        """Put a stanza on the stream, or keep it for the moment in which a resumption may still come."""
-        if not self.up:
-            self._kept.append(element)
-            return
-        stanza = STANZAS[element.tag.rpartition("}")[2]]
-        self.client.send(stanza(self.client, xml=element))
+        """Put a stanza on the stream; without one it is lost."""
+        if self.up:
+            stanza = STANZAS[element.tag.rpartition("}")[2]]
+            self.client.send(stanza(self.client, xml=element))
 
     async def run(self) -> None:
         """Stay online until `stop`."""
@@ -132,13 +123,12 @@ class Link:
             await self._attempt()
 
     async def stop(self) -> None:
-        """Leave: unavailable presence, closed stream, nothing left running."""
+        """Leave: a word of goodbye, a closed stream, nothing left running."""
         was_up = self.up
         self._go(Event.STOP)
         self._lost.set()
         if was_up:
-            self._acknowledge()
-            self.client.send_presence(ptype="unavailable")
+            self._say_goodbye()
             self.client.end_session_on_disconnect = True
             try:
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
@@ -188,16 +178,7 @@ class Link:
                 self.client.failure = f"the server does not answer pings ({type(error).__name__})"
                 self._cut()
         else:
-            sm = self.client.plugin["xep_0198"]
-            if sm.enabled_out and sm.unacked_queue:
-                sm.request_ack()  # by time too: slixmpp asks only every few stanzas
-
-    def _acknowledge(self) -> None:
-        """Say how much has arrived before leaving (XEP-0198 section 4): servers keep messages that nobody acknowledged
-        and hand them to the next session, and a command would be carried out twice."""
-        sm = self.client.plugin["xep_0198"]
-        if sm.enabled_in:
-            sm.send_ack()
+            self._answered_ping()
 
     def _cut(self) -> None:
         self.client.cancel_connection_attempt()
@@ -206,24 +187,18 @@ class Link:
         else:
             self._disconnected(None)
 
-    # ------------------------------------------------------------------ what slixmpp tells
+    # ------------------------------------------------------------------ what a kind of stream does in its own way
+
+    def _say_goodbye(self) -> None:
+        """Before the stream is closed."""
+
+    def _answered_ping(self) -> None:
+        """The server is there."""
 
     async def _session_started(self, _: object) -> None:
-        self._kept.clear()
-        try:
-            async with asyncio.timeout(ROSTER_TIMEOUT_S):
-                await self.client.get_roster()
-        except Exception as error:  # an empty roster is no reason to stay away
-            log.warning("the server gave no roster: %s", type(error).__name__)
-        # slixmpp makes the XEP-0115 hash only when it is told to; without it presence goes out without caps.
-        await self._caps.update_caps(broadcast=False)
-        self.client.send(await self._caps._filter_add_caps(self.client.make_presence()))
         self._came_up(fresh=True)
 
-    def _session_resumed(self, _: object) -> None:
-        self._came_up(fresh=False)
-        while self._kept and self.up:
-            self.send(self._kept.popleft())
+    # ------------------------------------------------------------------ what slixmpp tells
 
     def _came_up(self, fresh: bool) -> None:
         if not self._go(Event.SESSION):
@@ -255,3 +230,56 @@ class Link:
         level = logging.WARNING if failure != self._last_failure else logging.DEBUG
         log.log(level, "no link: %s; trying again, more and more slowly, for ever", failure)
         self._last_failure = failure
+
+
+class Link(Keeper):
+    """An account kept online."""
+
+    def __init__(self, client: Client, on_change: Callable[[bool, bool], None]) -> None:
+        super().__init__(client, on_change, ("xep_0115", "xep_0198"))
+        self._kept: deque[Element] = deque(maxlen=MAX_KEPT)
+        self._caps: Any = client.plugin["xep_0115"]
+        self._caps.caps_node = SOFTWARE
+        # As a filter, slixmpp's caps look at every stanza in a task of its own; only our presence is their business.
+        cast(Any, client).del_filter("out", self._caps._filter_add_caps)
+        sm: Any = client.plugin["xep_0198"]
+        sm.window = sm.window_counter = ACK_EVERY
+        sm.request_ack = client.request_ack
+        client.add_event_handler("session_resumed", self._session_resumed)
+
+    def send(self, element: Element) -> None:
+        """Put a stanza on the stream, or keep it for the moment in which a resumption may still come."""
+        if self.up:
+            super().send(element)
+        else:
+            self._kept.append(element)
+
+    def _say_goodbye(self) -> None:
+        """Say how much has arrived before leaving (XEP-0198 section 4): servers keep messages that nobody acknowledged
+        and hand them to the next session, and a command would be carried out twice."""
+        sm = self.client.plugin["xep_0198"]
+        if sm.enabled_in:
+            sm.send_ack()
+        self.client.send_presence(ptype="unavailable")
+
+    def _answered_ping(self) -> None:
+        sm = self.client.plugin["xep_0198"]
+        if sm.enabled_out and sm.unacked_queue:
+            sm.request_ack()  # by time too: slixmpp asks only every few stanzas
+
+    async def _session_started(self, _: object) -> None:
+        self._kept.clear()
+        try:
+            async with asyncio.timeout(ROSTER_TIMEOUT_S):
+                await self.client.get_roster()
+        except Exception as error:  # an empty roster is no reason to stay away
+            log.warning("the server gave no roster: %s", type(error).__name__)
+        # slixmpp makes the XEP-0115 hash only when it is told to; without it presence goes out without caps.
+        await self._caps.update_caps(broadcast=False)
+        self.client.send(await self._caps._filter_add_caps(self.client.make_presence()))
+        self._came_up(fresh=True)
+
+    def _session_resumed(self, _: object) -> None:
+        self._came_up(fresh=False)
+        while self._kept and self.up:
+            self.send(self._kept.popleft())

@@ -57,7 +57,7 @@ class Quality(enum.Flag):
     INVOICE_CONFIRMED = enum.auto()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class NodeRef:
     """A thing as callers name it. `source_id` and `cache_type` matter only behind large concentrators (XEP-0326)."""
 

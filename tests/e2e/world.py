@@ -40,6 +40,8 @@ class Place:
     folder: Path
     address: Address
     ca_file: Path
+    component_port: int
+    components: dict[str, str]
     passwords: dict[str, str]
     gateway: GatewayProcess | None = None
 
@@ -98,8 +100,11 @@ state_dir = "{state}"
 class World(Prosody, Place):
     """A Prosody that remembers the passwords it gave, with lines of its configuration replaced by others."""
 
-    def __init__(self, folder: Path, replaced: Mapping[str, str] | None = None, exi: bool = False) -> None:
-        super().__init__(folder=folder)
+    def __init__(
+        self, folder: Path, replaced: Mapping[str, str] | None = None, exi: bool = False,
+        components: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(folder=folder, components=components)
         self.passwords: dict[str, str] = {}
         self._replaced = replaced or {}
         self.gateway = GatewayProcess(self) if exi else None
@@ -129,11 +134,11 @@ class World(Prosody, Place):
 
 
 class EjabberdWorld(Ejabberd, Place):
-    """The same with ejabberd, always behind a gateway."""
+    """The same with ejabberd, behind a gateway unless it is told otherwise."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.gateway = GatewayProcess(self)
+    def __init__(self, folder: Path, exi: bool = True, components: Mapping[str, str] | None = None) -> None:
+        super().__init__(folder, components)
+        self.gateway = GatewayProcess(self) if exi else None
 
     populate = Place.populate
 
