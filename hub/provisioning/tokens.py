@@ -51,8 +51,8 @@ class TokenLimits:
     remembered: int = 10_000  # such answers and failures
 
 
-Challenge = Callable[[str, bytes], Awaitable[bytes]]
-"""Sends a token and an encrypted challenge to who showed the token; returns the answer. Raises PeerError."""
+Challenge = Callable[[str, str, bytes], Awaitable[bytes]]
+"""Sends a device, by its bare JID, a token and an encrypted challenge; returns the answer. Raises PeerError."""
 
 
 class Audit(Protocol):
@@ -76,7 +76,7 @@ class _Asked:
 
 class TokenDesk:
     """`address`: of this service. `wall`: now, with a zone; `clock`: seconds that only grow; `random`: that many
-    bytes nobody can guess."""
+    bytes nobody can guess. `challenge` reaches devices."""
 
     def __init__(
         self,
@@ -85,12 +85,13 @@ class TokenDesk:
         wall: Callable[[], dt.datetime],
         clock: Callable[[], float],
         random: Callable[[int], bytes],
+        challenge: Challenge,
         audit: Audit,
-        users: UserTokens | None = None,
         limits: TokenLimits | None = None,
     ) -> None:
-        self._store, self._address, self._audit, self._users = store, address, audit, users
-        self._wall, self._clock, self._random = wall, clock, random
+        self._store, self._address, self._audit = store, address, audit
+        self.users: UserTokens | None = None
+        self._wall, self._clock, self._random, self._challenge = wall, clock, random, challenge
         self._limits = limits or TokenLimits()
         self._asked: OrderedDict[int, _Asked] = OrderedDict()
         self._per_jid: Counter[str] = Counter()
@@ -101,7 +102,7 @@ class TokenDesk:
 
     # ------------------------------------------------------------------ getting one
 
-    def begin(self, caller: str, certificate: bytes) -> tuple[int, bytes]:
+    async def get_token(self, caller: str, certificate: bytes) -> tuple[int, bytes]:
         """`getToken`: number and encrypted challenge. Raises BadRequest, NotSupported, Overload."""
         jid = bare(caller)
         try:
@@ -118,7 +119,7 @@ class TokenDesk:
         self._per_jid[jid] += 1
         return self._number, good.encrypt(asked.answer)
 
-    async def finish(self, caller: str, number: int, response: bytes) -> str:
+    async def challenge_response(self, caller: str, number: int, response: bytes) -> str:
         """`getTokenChallengeResponse`: the token. Raises NotFound for a number that is unknown, of another or used up,
         BadRequest for a wrong answer, Overload, StoreError."""
         jid = bare(caller)
@@ -193,21 +194,21 @@ class TokenDesk:
 
     # ------------------------------------------------------------------ showing one
 
-    async def shown(self, device: str, jid: str, tokens: Tokens, challenge: Challenge) -> Tokens:
+    async def shown(self, device: str, jid: str, tokens: Tokens) -> Tokens:
         """Those of `tokens` that count, in a question that `device` asks about `jid`; several stay separated by
-        spaces. `challenge` reaches the device that asks."""
+        spaces."""
         device, jid = bare(device), bare(jid)
         each = {token for text in (tokens.service, tokens.device, tokens.user) for token in text.split()}
-        verdicts = await asyncio.gather(*(self._counts(device, jid, token, challenge) for token in each))
+        verdicts = await asyncio.gather(*(self._counts(device, jid, token) for token in each))
         good = {token for token, counts in zip(each, verdicts, strict=True) if counts}
         services = frozenset(token for token in tokens.service.split() if token in good)
         for token in tokens.user.split():
-            if token not in good and self._users is not None and await self._users.is_bound(token, services):
+            if token not in good and self.users is not None and await self.users.is_bound(token, services):
                 good.add(token)
         return Tokens(*(" ".join(token for token in text.split() if token in good)
                         for text in (tokens.service, tokens.device, tokens.user)))  # fmt: skip
 
-    async def _counts(self, device: str, jid: str, token: str, challenge: Challenge) -> bool:
+    async def _counts(self, device: str, jid: str, token: str) -> bool:
         record = await self.record(token)
         if record is None:
             return False
@@ -219,17 +220,17 @@ class TokenDesk:
             return proven
         task = self._asking.get(key)
         if task is None:
-            task = self._asking[key] = asyncio.create_task(self._prove(record, key, challenge))
+            task = self._asking[key] = asyncio.create_task(self._prove(record, key))
             task.add_done_callback(lambda _: self._asking.pop(key, None))
         return await asyncio.shield(task)
 
-    async def _prove(self, record: TokenRecord, key: tuple[str, str, str], challenge: Challenge) -> bool:
+    async def _prove(self, record: TokenRecord, key: tuple[str, str, str]) -> bool:
         _, device, jid = key
         why = "the answer is wrong"
         try:
             answer = self._random(CHALLENGE_BYTES)
             encrypted = read(record.certificate, self._wall()).encrypt(answer)
-            proven = hmac.compare_digest(answer, await challenge(record.token, encrypted))
+            proven = hmac.compare_digest(answer, await self._challenge(device, record.token, encrypted))
         except (PeerError, BadRequest) as error:
             proven, why = False, str(error)
         limits = self._limits

@@ -314,7 +314,7 @@ class UserDesk:
             self._counts[service] += 1
         return True, user_token
 
-    async def logged_in(self, caller: str, tokens: Tokens, user: str) -> None:
+    async def user_logged_in(self, caller: str, tokens: Tokens, user: str) -> None:
         """`userLoggedIn`. Raises Forbidden and NotFound, for the log: a message has no answer."""
         service, _ = await self._service(caller, tokens.service)
         user_token, kept = await self._user_token(service, tokens.user)
@@ -332,7 +332,7 @@ class UserDesk:
                            "allowed" if granted else "refused")  # fmt: skip
         return granted
 
-    async def privileges(self, caller: str, tokens: Tokens) -> Privileges:
+    async def download_privileges(self, caller: str, tokens: Tokens) -> Privileges:
         """`downloadPrivileges`. Who has not logged in, and who shows no good user token, gets the default ones."""
         service, _ = await self._service(caller, tokens.service)
         return (await self._privileges(service, tokens.user))[1]

@@ -35,12 +35,18 @@ class World:
         self.now, self.seconds = NOW, 100.0
         self.store, self.log = SmallStore(), Log()
         self.limits = limits or TokenLimits()
+        self.peer = Peer()
         self.restart()
+
+    async def shown(self, device: str, jid: str, tokens: Tokens, peer: Peer) -> Tokens:
+        """With `peer` behind the device."""
+        self.peer = peer
+        return await self.desk.shown(device, jid, tokens)
 
     def restart(self) -> None:
         self.desk = TokenDesk(
             self.store, "provisioning.example.org", lambda: self.now, lambda: self.seconds, os.urandom,  # type: ignore[arg-type]
-            self.log, limits=self.limits,
+            lambda *told: self.peer(*told), self.log, limits=self.limits,
         )  # fmt: skip
 
     def wait(self, seconds: float) -> None:
@@ -48,8 +54,8 @@ class World:
         self.now += dt.timedelta(seconds=seconds)
 
     async def token(self, jid: str, pair: KeyPair = PAIR) -> str:
-        number, challenge = self.desk.begin(jid, pair.certificate)
-        return await self.desk.finish(jid, number, pair.decrypt(challenge))
+        number, challenge = await self.desk.get_token(jid, pair.certificate)
+        return await self.desk.challenge_response(jid, number, pair.decrypt(challenge))
 
 
 class Peer:
@@ -59,7 +65,8 @@ class Peer:
         self.asked: list[str] = []
         self._pair, self._error = pair, error
 
-    async def __call__(self, token: str, challenge: bytes) -> bytes:
+    async def __call__(self, device: str, token: str, challenge: bytes) -> bytes:
+        assert "/" not in device
         self.asked.append(token)
         await asyncio.sleep(0)
         if self._error is not None:
@@ -109,74 +116,74 @@ async def test_a_token_ends_with_its_certificate() -> None:
     world.now = END
     assert await world.desk.record(token) is None
     with pytest.raises(BadRequest, match="expired"):
-        world.desk.begin(DEVICE, PAIR.certificate)
+        await world.desk.get_token(DEVICE, PAIR.certificate)
 
 
 async def test_a_wrong_answer_is_refused_and_uses_the_challenge_up() -> None:
     world = World()
-    number, challenge = world.desk.begin(DEVICE, PAIR.certificate)
+    number, challenge = await world.desk.get_token(DEVICE, PAIR.certificate)
     with pytest.raises(BadRequest, match="wrong"):
-        await world.desk.finish(DEVICE, number, b"BASE-64 ENCODED RESPONSE")
+        await world.desk.challenge_response(DEVICE, number, b"BASE-64 ENCODED RESPONSE")
     with pytest.raises(NotFound):
-        await world.desk.finish(DEVICE, number, PAIR.decrypt(challenge))
+        await world.desk.challenge_response(DEVICE, number, PAIR.decrypt(challenge))
     assert world.store.tokens == {}
 
 
 async def test_a_replay_is_refused() -> None:
     world = World()
-    number, challenge = world.desk.begin(DEVICE, PAIR.certificate)
-    await world.desk.finish(DEVICE, number, PAIR.decrypt(challenge))
+    number, challenge = await world.desk.get_token(DEVICE, PAIR.certificate)
+    await world.desk.challenge_response(DEVICE, number, PAIR.decrypt(challenge))
     with pytest.raises(NotFound, match=str(number)):
-        await world.desk.finish(DEVICE, number, PAIR.decrypt(challenge))
+        await world.desk.challenge_response(DEVICE, number, PAIR.decrypt(challenge))
 
 
 async def test_two_right_answers_at_once_bring_one_token() -> None:
     world = World()
-    number, challenge = world.desk.begin(DEVICE, PAIR.certificate)
+    number, challenge = await world.desk.get_token(DEVICE, PAIR.certificate)
     answer = PAIR.decrypt(challenge)
-    results = await asyncio.gather(*(world.desk.finish(DEVICE, number, answer) for _ in range(3)),
+    results = await asyncio.gather(*(world.desk.challenge_response(DEVICE, number, answer) for _ in range(3)),
                                    return_exceptions=True)  # fmt: skip
     assert [type(result) for result in results] == [str, NotFound, NotFound]
 
 
 async def test_the_challenge_of_another_is_not_found_and_not_used_up() -> None:
     world = World()
-    number, challenge = world.desk.begin(DEVICE, PAIR.certificate)
+    number, challenge = await world.desk.get_token(DEVICE, PAIR.certificate)
     with pytest.raises(NotFound):
-        await world.desk.finish(EVE, number, PAIR.decrypt(challenge))
-    assert await world.desk.finish(DEVICE, number, PAIR.decrypt(challenge))
+        await world.desk.challenge_response(EVE, number, PAIR.decrypt(challenge))
+    assert await world.desk.challenge_response(DEVICE, number, PAIR.decrypt(challenge))
 
 
 @given(st.integers(-(1 << 31), 1 << 31))
 async def test_a_number_that_was_never_given_is_not_found(number: int) -> None:
     world = World()
-    given_number, _ = world.desk.begin(DEVICE, PAIR.certificate)
+    given_number, _ = await world.desk.get_token(DEVICE, PAIR.certificate)
     if number != given_number:
         with pytest.raises(NotFound):
-            await world.desk.finish(DEVICE, number, b"x")
+            await world.desk.challenge_response(DEVICE, number, b"x")
 
 
 async def test_a_challenge_is_kept_for_a_minute_and_not_for_ever() -> None:
     world = World()
-    number, challenge = world.desk.begin(DEVICE, PAIR.certificate)
-    late, late_challenge = world.desk.begin(DEVICE, PAIR.certificate)
+    number, challenge = await world.desk.get_token(DEVICE, PAIR.certificate)
+    late, late_challenge = await world.desk.get_token(DEVICE, PAIR.certificate)
     world.wait(60)
-    assert await world.desk.finish(DEVICE, number, PAIR.decrypt(challenge))
+    assert await world.desk.challenge_response(DEVICE, number, PAIR.decrypt(challenge))
     world.wait(60)
     with pytest.raises(NotFound):
-        await world.desk.finish(DEVICE, late, PAIR.decrypt(late_challenge))
+        await world.desk.challenge_response(DEVICE, late, PAIR.decrypt(late_challenge))
 
 
 async def test_challenges_are_bounded_per_jid_and_in_all() -> None:
     world = World(TokenLimits(per_jid=2, in_all=5))
     for jid in ("a@x", "a@x/2", "b@x", "b@x", "c@x"):
-        world.desk.begin(jid, PAIR.certificate)
+        await world.desk.get_token(jid, PAIR.certificate)
     for jid in ("a@x/3", "d@x"):
         with pytest.raises(Overload):
-            world.desk.begin(jid, PAIR.certificate)
+            await world.desk.get_token(jid, PAIR.certificate)
     world.wait(120)
     for jid in ("a@x", "a@x", "d@x"):
-        world.desk.begin(jid, PAIR.certificate)
+        await world.desk.get_token(jid, PAIR.certificate)
 
 
 async def test_tokens_of_one_jid_are_bounded_and_those_that_are_over_make_room() -> None:
@@ -197,9 +204,9 @@ async def test_a_bad_certificate_is_refused_before_anything_is_kept() -> None:
 
     for data, error in ((certificate(ec.generate_private_key(ec.SECP256R1())), NotSupported), (b"x", BadRequest)):
         with pytest.raises(error):
-            world.desk.begin(DEVICE, data)
+            await world.desk.get_token(DEVICE, data)
         assert world.log.lines[-1][3].startswith("refused")
-    world.desk.begin(DEVICE, PAIR.certificate)
+    await world.desk.get_token(DEVICE, PAIR.certificate)
 
 
 async def test_a_store_that_is_away_gives_no_token() -> None:
@@ -225,7 +232,7 @@ async def test_a_revoked_token_is_gone_and_its_certificate_brings_another() -> N
 async def test_the_token_of_the_very_sender_counts_without_a_challenge() -> None:
     world, peer = World(), Peer()
     token = await world.token(SERVICE)
-    assert await world.desk.shown(DEVICE, SERVICE, Tokens(service=token), peer) == Tokens(service=token)
+    assert await world.shown(DEVICE, SERVICE, Tokens(service=token), peer) == Tokens(service=token)
     assert peer.asked == []
 
 
@@ -233,13 +240,13 @@ async def test_a_token_that_was_passed_on_counts_when_its_owner_answers_and_is_n
     world, peer = World(), Peer()
     token = await world.token(SERVICE)
     for _ in range(3):
-        shown = await world.desk.shown(DEVICE, "u1@example.org", Tokens(service=token), peer)
+        shown = await world.shown(DEVICE, "u1@example.org", Tokens(service=token), peer)
         assert shown == Tokens(service=token)
     assert peer.asked == [token]
     world.wait(601)
-    await world.desk.shown(DEVICE, "u1@example.org", Tokens(service=token), peer)
-    await world.desk.shown(DEVICE, "u2@example.org", Tokens(service=token), peer)
-    await world.desk.shown("other@example.org/x", "u1@example.org", Tokens(service=token), peer)
+    await world.shown(DEVICE, "u1@example.org", Tokens(service=token), peer)
+    await world.shown(DEVICE, "u2@example.org", Tokens(service=token), peer)
+    await world.shown("other@example.org/x", "u1@example.org", Tokens(service=token), peer)
     assert len(peer.asked) == 4
 
 
@@ -253,20 +260,20 @@ async def test_the_token_of_another_is_as_if_it_had_not_been_shown(peer: Callabl
     world, eve = World(), peer()
     stolen, own = await world.token(SERVICE), await world.token(EVE)
     for _ in range(2):
-        shown = await world.desk.shown(DEVICE, EVE, Tokens(service=f"{stolen} {own}", device=stolen), eve)
+        shown = await world.shown(DEVICE, EVE, Tokens(service=f"{stolen} {own}", device=stolen), eve)
         assert shown == Tokens(service=own)
     assert eve.asked == [stolen]
     assert any(line[0] == "eve@example.com" and "refused" in line[3] for line in world.log.lines)
     honest = Peer()
     world.wait(31)
-    assert (await world.desk.shown(DEVICE, EVE, Tokens(service=stolen), honest)).service == stolen
+    assert (await world.shown(DEVICE, EVE, Tokens(service=stolen), honest)).service == stolen
 
 
 async def test_an_answer_for_one_sender_helps_no_other() -> None:
     world, eve = World(), Peer(OTHER)
     token = await world.token(SERVICE)
-    await world.desk.shown(DEVICE, "u1@example.org", Tokens(service=token), Peer())
-    assert await world.desk.shown(DEVICE, EVE, Tokens(service=token), eve) == Tokens()
+    await world.shown(DEVICE, "u1@example.org", Tokens(service=token), Peer())
+    assert await world.shown(DEVICE, EVE, Tokens(service=token), eve) == Tokens()
     assert eve.asked == [token]
 
 
@@ -274,7 +281,7 @@ async def test_questions_at_once_share_one_challenge() -> None:
     world, peer = World(), Peer()
     token = await world.token(SERVICE)
     asked: list[Awaitable[Tokens]] = [
-        world.desk.shown(DEVICE, "u1@example.org", Tokens(service=token), peer) for _ in range(10)
+        world.shown(DEVICE, "u1@example.org", Tokens(service=token), peer) for _ in range(10)
     ]
     assert await asyncio.gather(*asked) == [Tokens(service=token)] * 10
     assert peer.asked == [token]
@@ -284,7 +291,7 @@ async def test_of_several_tokens_each_is_challenged_and_those_of_other_servers_a
     world, peer = World(), Peer()
     first, second = await world.token(SERVICE), await world.token("other@example.org")
     tokens = Tokens(service=f"SERVICETOKEN1 {first} {second}", user="USERTOKEN1")
-    assert await world.desk.shown(DEVICE, EVE, tokens, peer) == Tokens(service=f"{first} {second}")
+    assert await world.shown(DEVICE, EVE, tokens, peer) == Tokens(service=f"{first} {second}")
     assert sorted(peer.asked) == sorted([first, second])
 
 
@@ -292,7 +299,7 @@ async def test_an_expired_token_counts_for_nobody() -> None:
     world, peer = World(), Peer()
     token = await world.token(SERVICE)
     world.now = END
-    assert await world.desk.shown(DEVICE, SERVICE, Tokens(service=token), peer) == Tokens()
+    assert await world.shown(DEVICE, SERVICE, Tokens(service=token), peer) == Tokens()
     assert peer.asked == []
 
 
@@ -300,7 +307,7 @@ async def test_what_is_remembered_of_challenges_is_bounded() -> None:
     world, peer = World(TokenLimits(remembered=3)), Peer()
     token = await world.token(SERVICE)
     for number in range(10):
-        await world.desk.shown(DEVICE, f"u{number}@x", Tokens(service=token), peer)
+        await world.shown(DEVICE, f"u{number}@x", Tokens(service=token), peer)
     assert len(world.desk._known) == 3
 
 
@@ -312,7 +319,7 @@ async def test_user_tokens_count_with_the_service_token_they_are_bound_to() -> N
         async def is_bound(self, user_token: str, service_tokens: frozenset[str]) -> bool:
             return user_token == "kermit" and token in service_tokens
 
-    world.desk._users = Users()
-    shown = await world.desk.shown(DEVICE, SERVICE, Tokens(service=token, user="kermit piggy"), peer)
+    world.desk.users = Users()
+    shown = await world.shown(DEVICE, SERVICE, Tokens(service=token, user="kermit piggy"), peer)
     assert shown == Tokens(service=token, user="kermit")
-    assert await world.desk.shown(DEVICE, EVE, Tokens(user="kermit"), peer) == Tokens()
+    assert await world.shown(DEVICE, EVE, Tokens(user="kermit"), peer) == Tokens()

@@ -61,7 +61,7 @@ class World:
         await self.book.set_role(SERVICE, "clerk", ENERGY)
         await self.book.set_user(SERVICE, "Kermit", User(("clerk",)))
         shown = Tokens(service="SERVICETOKEN1", user=await self.enter())
-        await self.desk.logged_in(SERVICE, shown, "Kermit")
+        await self.desk.user_logged_in(SERVICE, shown, "Kermit")
         return shown
 
 
@@ -100,7 +100,7 @@ async def test_what_is_asked_singly_is_what_the_downloaded_list_says(
     await world.book.set_role(SERVICE, "clerk", role)
     await world.book.set_default(SERVICE, default)
     await world.book.set_user(SERVICE, "Kermit", User(("clerk",), own))
-    downloaded = await world.desk.privileges(SERVICE, shown)
+    downloaded = await world.desk.download_privileges(SERVICE, shown)
     for privilege in asked:
         single = await world.desk.has_privilege(SERVICE, shown, privilege)
         assert single is is_granted(downloaded, privilege) is is_granted((*own, *role, *default), privilege)
@@ -117,11 +117,11 @@ async def test_privileges_of_services_are_apart() -> None:
     world = World()
     shown = await world.kermit()
     theirs = Tokens(service="OTHERTOKEN", user=await world.enter(OTHER, "OTHERTOKEN"))
-    await world.desk.logged_in(OTHER, theirs, "Kermit")
+    await world.desk.user_logged_in(OTHER, theirs, "Kermit")
     assert await world.desk.has_privilege(SERVICE, shown, "Databases.Energy.Select")
     assert not await world.desk.has_privilege(OTHER, theirs, "Databases.Energy.Select")
     assert not await world.desk.has_privilege(OTHER, Tokens(service="OTHERTOKEN", user=shown.user), "Databases.Energy")
-    assert await world.desk.privileges(OTHER, theirs) == ()
+    assert await world.desk.download_privileges(OTHER, theirs) == ()
 
 
 async def test_who_has_not_logged_in_has_the_default_privileges_only() -> None:
@@ -130,20 +130,20 @@ async def test_who_has_not_logged_in_has_the_default_privileges_only() -> None:
     await world.book.set_default(SERVICE, ((True, "Sensors.View"),))
     stranger = Tokens(service="SERVICETOKEN1", user=await world.enter())
     for tokens in (stranger, Tokens(service="SERVICETOKEN1"), Tokens(service="SERVICETOKEN1", user="USERTOKEN9")):
-        assert await world.desk.privileges(SERVICE, tokens) == ((True, "Sensors.View"),)
+        assert await world.desk.download_privileges(SERVICE, tokens) == ((True, "Sensors.View"),)
         assert not await world.desk.has_privilege(SERVICE, tokens, "Databases.Energy.Select")
         assert await world.desk.has_privilege(SERVICE, tokens, "Sensors.View")
-    await world.desk.logged_in(SERVICE, stranger, "Gonzo")
-    assert await world.desk.privileges(SERVICE, stranger) == ((True, "Sensors.View"),)
+    await world.desk.user_logged_in(SERVICE, stranger, "Gonzo")
+    assert await world.desk.download_privileges(SERVICE, stranger) == ((True, "Sensors.View"),)
     both = Tokens(service="SERVICETOKEN1", user=f"{stranger.user} {shown.user}")
-    assert await world.desk.privileges(SERVICE, both) == ((True, "Sensors.View"),)
+    assert await world.desk.download_privileges(SERVICE, both) == ((True, "Sensors.View"),)
 
 
 async def test_a_removed_user_has_nothing_left() -> None:
     world = World()
     shown = await world.kermit()
     await world.book.set_user(SERVICE, "Kermit", None)
-    assert await world.desk.privileges(SERVICE, shown) == ()
+    assert await world.desk.download_privileges(SERVICE, shown) == ()
 
 
 # --------------------------------------------------------------------------- getting in (section 3.6.2)
@@ -213,9 +213,9 @@ async def test_the_service_token_of_another_is_refused() -> None:
         with pytest.raises(Forbidden):
             await world.desk.has_privilege(caller, stolen, "Databases.Energy.Select")
         with pytest.raises(Forbidden):
-            await world.desk.privileges(caller, stolen)
+            await world.desk.download_privileges(caller, stolen)
         with pytest.raises(Forbidden):
-            await world.desk.logged_in(caller, stolen, "Kermit")
+            await world.desk.user_logged_in(caller, stolen, "Kermit")
 
 
 async def test_of_several_service_tokens_its_own_counts() -> None:
@@ -232,10 +232,10 @@ async def test_a_user_token_dies_after_a_day() -> None:
     world = World()
     shown = await world.kermit()
     world.now += dt.timedelta(days=1)
-    assert await world.desk.privileges(SERVICE, shown) == ()
+    assert await world.desk.download_privileges(SERVICE, shown) == ()
     assert not await world.desk.is_bound(shown.user, frozenset({"SERVICETOKEN1"}))
     with pytest.raises(NotFound):
-        await world.desk.logged_in(SERVICE, shown, "Kermit")
+        await world.desk.user_logged_in(SERVICE, shown, "Kermit")
 
 
 async def test_users_at_once_are_bounded_and_those_that_are_over_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
