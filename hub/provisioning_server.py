@@ -7,6 +7,7 @@ itself.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import datetime as dt
 import logging
@@ -114,6 +115,8 @@ class ProvisioningServer:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            with contextlib.suppress(StoreError):
+                await self.notices.stop()
             await self.audit.stop()
             await self.store.close()
 

@@ -89,7 +89,8 @@ SANS_IO = (
     "hub.gateway.xmlwriter", "hub.gateway.sides", "hub.gateway.features", "hub.gateway.figures", "hub.gateway.life",
     "hub.gateway.limits", "hub.things.model", "hub.things.thing", "hub.things.readout", "hub.things.control",
     "hub.things.actuation", "hub.things.interlock", "hub.things.values", "hub.provisioning.model",
-    "hub.provisioning.rules", "hub.provisioning.budgets", "hub.provisioning.questions",
+    "hub.provisioning.rules", "hub.provisioning.budgets", "hub.provisioning.questions", "hub.provisioning.plain",
+    "hub.provisioning.sql", "hub.provisioning.sql_things", "hub.provisioning.sql_rules", "hub.provisioning.sql_rest",
 )  # fmt: skip
 
 

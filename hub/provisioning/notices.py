@@ -34,7 +34,7 @@ from hub.things.questions import bare
 log = logging.getLogger(__name__)
 
 FIRST_WAIT_S, LAST_WAIT_S = 30.0, 3600.0
-LEASE_S: Final = 30.0
+LEASE_S: Final = 15.0
 LOOK_EVERY_S = 15.0  # for what another instance or the command line has added
 PEEK_S: Final = 0.5  # for an acknowledgement that has reached another instance
 PACE_S = 0.005  # between two things: a thousand that are told at once ask again at once
@@ -208,7 +208,8 @@ class Notices:
             log.debug("%s is not there for %s (%s)", jid, notice.kind, condition)
             self.went(sender)
             self._settle(notice, False)
-            self._leases.pop(notice.id, None)
+            await self._store.lease_notice(notice.id, 0)
+            self._leases.pop(notice.id, None)  # not before: we would take our own for another's
             self._ask_for_presence(jid)
 
     async def _done(self, notice: Notice, condition: str | None) -> None:
@@ -225,6 +226,11 @@ class Notices:
         for future in self._awaited.pop((notice.to, notice.kind), []):
             if not future.done():
                 future.set_result(told)
+
+    async def stop(self) -> None:
+        """Whoever comes next need not wait for our leases."""
+        for number in list(self._leases):
+            await self._store.lease_notice(number, 0)
 
     # ------------------------------------------------------------------ sending
 
@@ -297,6 +303,8 @@ class Notices:
                 await self._store.notice_done(notice.id)
             elif device is not None and await self._is_ours(notice):
                 await self._send_one(notice, device)
+            elif device is not None:  # another instance sends it; should it die of that, we do
+                self._due[jid] = min(self._due[jid], self._clock() + LEASE_S)
         return left
 
     async def _is_ours(self, notice: Notice) -> bool:

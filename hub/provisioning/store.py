@@ -109,8 +109,8 @@ class Store(Protocol):
         ...
 
     async def lease_notice(self, notice_id: int, seconds: float) -> bool:
-        """Whether the caller is the one to send it: it still waits, and nobody was told so within these seconds of
-        his own. Instances side by side do not send twice."""
+        """Whether the caller is the one to send it for so long: it still waits, and no other instance has such a
+        lease. 0 gives one back."""
         ...
 
     async def notice_done(self, notice_id: int) -> None: ...

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
+from hub.provisioning_server import ProvisioningServer
 from tests.e2e.raw import RawClient, condition
+from tests.helpers import PATIENCE_S
 
-from .house import DISCO, KEY, SERVICE, TAGS, House, claim, claimed, register, told
+from .house import DISCO, KEY, SERVICE, TAGS, House, Server, claim, claimed, register, serving, told
 
 NF = "urn:nf:iot:disco:1.0"
 INFO = "http://jabber.org/protocol/disco#info"
@@ -160,23 +163,51 @@ async def test_what_is_offline_or_refuses_cannot_be_disowned(house: House) -> No
             assert again[0].get("jid") == "owner@localhost", "nothing has changed"
 
 
-async def test_a_notice_waits_for_a_thing_that_is_away_and_for_a_service_that_is_not_running(house: House) -> None:
-    from .house import serving
+async def test_a_notice_waits_while_a_thing_is_away_and_the_service_too(server: Server, tmp_path: Path) -> None:
+    async with server.client("owner") as owner:
+        async with serving(server, tmp_path):
+            async with server.client("thing") as thing:
+                await register(thing)
+            await claim(owner)
+        async with serving(server, tmp_path), server.client("thing", "elsewhere") as thing:
+            assert (await register(thing))[0].get("jid") == "owner@localhost"
+            await told(thing, "claimed")
+            await told(thing, "clearCache", answer=None)  # it goes without having acknowledged that
+        async with serving(server, tmp_path) as third, server.client("thing", "elsewhere") as thing:
+            await trusts(thing)  # the service has tried before it came, and is told by its presence now
+            await told(thing, "clearCache")
+            await until_none_waits(third)
 
+
+async def test_who_lets_the_service_see_his_presence_is_told_when_he_comes(house: House) -> None:
     async with house.client("owner") as owner:
         async with house.client("thing") as thing:
             await register(thing)
+            await trusts(thing, ask_first=True)
         await claim(owner)
-        house.running.stop()
-        async with serving(house.server, house.state / "another"):  # waits until the first has gone
-            pass
-        async with serving(house.server, house.state), house.client("thing", "elsewhere") as thing:
-            answer = await register(thing)
-            assert answer[0].get("jid") == "owner@localhost"
+        async with house.client("thing", "another") as thing:
+            thing.write("<presence/>")
             await told(thing, "claimed")
-            await told(thing, "clearCache")
-        async with serving(house.server, house.state) as third:
-            assert await third.store.notices() == ()
+
+
+async def trusts(thing: RawClient, ask_first: bool = False) -> None:
+    """Online, and the service may see that."""
+    if ask_first:  # a thing that befriends its server, as one that is no component wants it (XEP-0347 section 3.8)
+        await thing.ask(None, "get", "<query xmlns='jabber:iq:roster'/>")
+        thing.write(f"<presence/><presence to='{SERVICE}' type='subscribe'/>")
+        await thing.take(lambda s: s.get("from") == SERVICE and s.get("type") == "subscribed", "that it may see it")
+        thing.write(f"<presence to='{SERVICE}' type='subscribed'/>")
+        assert (await thing.ask(SERVICE, "get", "<ping xmlns='urn:xmpp:ping'/>")).get("type") == "result"
+        return
+    thing.write("<presence/>")
+    await thing.take(lambda s: s.get("from") == SERVICE and s.get("type") == "subscribe", "its request")
+    thing.write(f"<presence to='{SERVICE}' type='subscribed'/>")
+
+
+async def until_none_waits(running: ProvisioningServer) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while await running.store.notices():
+            await asyncio.sleep(0.01)
 
 
 async def test_guesses_are_answered_alike_and_ever_more_slowly(house: House) -> None:

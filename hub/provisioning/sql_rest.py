@@ -1,0 +1,165 @@
+"""Notices, askers, tokens and small things, as transactions (see sql.py)."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from hub.provisioning.model import ThingId
+from hub.provisioning.sql import Limits, Steps, following, read_moment, written_json, written_moment
+from hub.provisioning.sql_things import key_of
+from hub.provisioning.store import Notice, TokenRecord
+from hub.things.model import NodeRef
+
+TOKEN_GRACE: Final = dt.timedelta(days=1)  # how long an expired token is still known, to be refused as such
+
+# --------------------------------------------------------------------------- notices
+
+
+def add_notices(things: Sequence[ThingId], kind: str, detail: dict[str, Any], now: dt.datetime) -> Steps[None]:
+    for thing in things:
+        if kind == "clearCache":
+            waiting = yield (
+                "SELECT id FROM notices WHERE jid = ? AND node_id = ? AND source_id = ? AND cache_type = ?"
+                " AND kind = 'clearCache'",
+                key_of(thing),
+            )
+            if waiting:
+                continue
+        number = yield from following("notice")
+        yield (
+            "INSERT INTO notices (id, jid, node_id, source_id, cache_type, kind, detail, created)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (number, *key_of(thing), kind, written_json(detail), written_moment(now)),
+        )
+
+
+def notices(jid: str | None) -> Steps[tuple[Notice, ...]]:
+    columns = "SELECT id, jid, node_id, source_id, cache_type, kind, detail, created FROM notices"
+    if jid is None:
+        rows = yield f"{columns} ORDER BY id", ()
+    else:
+        rows = yield f"{columns} WHERE jid = ? ORDER BY id", (jid,)
+    return tuple(
+        Notice(row[0], ThingId(row[1], NodeRef(*row[2:5])), row[5], json.loads(row[6]), read_moment(row[7]))
+        for row in rows
+    )
+
+
+def lease_notice(notice_id: int, now: dt.datetime, seconds: float) -> Steps[bool]:
+    until = written_moment(now + dt.timedelta(seconds=seconds)) if seconds else ""
+    rows = yield (
+        "UPDATE notices SET leased_until = ? WHERE id = ? AND (leased_until <= ? OR ? = '') RETURNING id",
+        (until, notice_id, written_moment(now), until),
+    )
+    return bool(rows)
+
+
+def notice_done(notice_id: int) -> Steps[None]:
+    yield "DELETE FROM notices WHERE id = ?", (notice_id,)
+
+
+# --------------------------------------------------------------------------- askers
+
+
+def is_asker(device: str, jid: str) -> Steps[bool]:
+    rows = yield "SELECT id FROM askers WHERE device = ? AND jid = ?", (device, jid)
+    return bool(rows)
+
+
+def note_asker(device: str, jid: str, limits: Limits) -> Steps[None]:
+    """Where the device has asked about too many, the one it asked about first is forgotten."""
+    number = yield from following("asker")
+    yield (
+        "INSERT INTO askers (device, jid, id) VALUES (?, ?, ?) ON CONFLICT (device, jid) DO NOTHING",
+        (device, jid, number),
+    )
+    rows = yield "SELECT count(*) FROM askers WHERE device = ?", (device,)
+    if rows[0][0] > limits.asked_per_device:
+        yield (
+            "DELETE FROM askers WHERE device = ? AND id = (SELECT min(id) FROM askers WHERE device = ?)",
+            (device, device),
+        )
+
+
+def devices() -> Steps[tuple[str, ...]]:
+    rows = yield "SELECT DISTINCT device FROM askers ORDER BY device", ()
+    return tuple(row[0] for row in rows)
+
+
+def askers(jid: str) -> Steps[tuple[str, ...]]:
+    rows = yield "SELECT device FROM askers WHERE jid = ? ORDER BY device", (jid,)
+    return tuple(row[0] for row in rows)
+
+
+def asked_by(device: str) -> Steps[tuple[str, ...]]:
+    rows = yield "SELECT jid FROM askers WHERE device = ? ORDER BY jid", (device,)
+    return tuple(row[0] for row in rows)
+
+
+# --------------------------------------------------------------------------- tokens
+
+
+def add_token(record: TokenRecord, now: dt.datetime) -> Steps[None]:
+    """Old ones go when new ones come."""
+    yield "DELETE FROM tokens WHERE expires < ?", (written_moment(now - TOKEN_GRACE),)
+    certificate = base64.b64encode(record.certificate).decode()
+    yield (
+        "INSERT INTO tokens (token, certificate, subject, created, expires) VALUES (?, ?, ?, ?, ?)",
+        (record.token, certificate, record.subject, written_moment(record.created), written_moment(record.expires)),
+    )
+
+
+def token(token: str) -> Steps[TokenRecord | None]:
+    rows = yield "SELECT token, certificate, subject, created, expires FROM tokens WHERE token = ?", (token,)
+    return next(
+        (
+            TokenRecord(row[0], base64.b64decode(row[1]), row[2], read_moment(row[3]), read_moment(row[4]))
+            for row in rows
+        ),
+        None,
+    )
+
+
+def remove_token(token: str) -> Steps[None]:
+    yield "DELETE FROM tokens WHERE token = ?", (token,)
+
+
+# --------------------------------------------------------------------------- small things
+
+
+def get(area: str, key: str) -> Steps[dict[str, Any] | None]:
+    rows = yield "SELECT value FROM small_things WHERE area = ? AND key = ?", (area, key)
+    return json.loads(rows[0][0]) if rows else None
+
+
+def put(area: str, key: str, value: dict[str, Any] | None) -> Steps[None]:
+    if value is None:
+        yield "DELETE FROM small_things WHERE area = ? AND key = ?", (area, key)
+    else:
+        yield (
+            "INSERT INTO small_things (area, key, value) VALUES (?, ?, ?)"
+            " ON CONFLICT (area, key) DO UPDATE SET value = excluded.value",
+            (area, key, written_json(value)),
+        )
+
+
+def put_new(area: str, key: str, value: dict[str, Any]) -> Steps[bool]:
+    rows = yield (
+        "INSERT INTO small_things (area, key, value) VALUES (?, ?, ?) ON CONFLICT (area, key) DO NOTHING RETURNING key",
+        (area, key, written_json(value)),
+    )
+    return bool(rows)
+
+
+def take(area: str, key: str) -> Steps[dict[str, Any] | None]:
+    rows = yield "DELETE FROM small_things WHERE area = ? AND key = ? RETURNING value", (area, key)
+    return json.loads(rows[0][0]) if rows else None
+
+
+def items(area: str) -> Steps[dict[str, dict[str, Any]]]:
+    rows = yield "SELECT key, value FROM small_things WHERE area = ? ORDER BY key", (area,)
+    return {key: json.loads(value) for key, value in rows}
