@@ -17,6 +17,8 @@
     crowd.py     a process: many light clients, in XML and EXI
     speaker.py   a process: one client as a node has it
 
+    trust.py     the program: decisions from the cache of verdicts, and starting with it
+
     exi_speed.py, exi_size.py, exi_exificient.py: the codec by itself
 
 How to run
