@@ -99,6 +99,7 @@ class Authority:
         self.controls: dict[str, str] = {}
         self.owner = ""
         self.silent = False
+        self.update_answer = ""
         self.asked: list[Element] = []
         self.last_id = ""
         """Of the last IQ that has arrived."""
@@ -137,7 +138,8 @@ class Authority:
             self.last_id = stanza.get("id", "")
             answer = self._answer(stanza[0])
             if answer is not None:
-                self.talker.write(f"<iq type='result' id={quoteattr(self.last_id)} from='{self.talker.jid}' "
+                kind = "error" if answer.startswith("<error") else "result"
+                self.talker.write(f"<iq type='{kind}' id={quoteattr(self.last_id)} from='{self.talker.jid}' "
                                   f"to={quoteattr(sender)}>{answer}</iq>")  # fmt: skip
 
     async def _next(self) -> Element:
@@ -156,6 +158,8 @@ class Authority:
             return f"<query xmlns='{INFO}'><feature var='{self.namespace}'/><feature var='{self.disco}'/></query>"
         if payload.tag.startswith(f"{{{self.disco}}}"):
             self.told.append(payload)
+            if name == "update":
+                return self.update_answer
             claimed = name == "register" and self.owner
             return f"<claimed xmlns='{self.disco}' jid='{self.owner}'/>" if claimed else ""
         if not payload.tag.startswith(f"{{{self.namespace}}}"):
