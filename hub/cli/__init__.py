@@ -7,6 +7,7 @@
     exi.py       hub exi: the codec
     gateway.py   hub gateway: EXI in front of a server
     audit.py     hub audit: what was decided and done, and whether its log was changed
+    users.py     hub users: whom services let in, and what their users may do
     account.py   whose account a client command uses
     show.py      tables, live views and JSON of readings
     log.py       the log on standard error
@@ -36,6 +37,7 @@ _COMMANDS = {
     "exi": "hub.cli.exi:group",
     "gateway": "hub.cli.gateway:gateway",
     "audit": "hub.cli.audit:audit",
+    "users": "hub.cli.users:users",
     "config-schema": "hub.cli.files:config_schema",
     "demo": "hub.cli.demo:demo",
 }
