@@ -2,6 +2,7 @@
 
     node.py      hub node: the service
     ask.py       hub read, set, form, watch: a hub from a client
+    claim.py     hub claim, remove, disown: an owner at a registry
     files.py     hub check, config-schema, devices: nothing connected
     demo.py      hub demo
     exi.py       hub exi: the codec
@@ -9,6 +10,7 @@
     audit.py     hub audit: what was decided and done, and whether its log was changed
     users.py     hub users: whom services let in, and what their users may do
     account.py   whose account a client command uses
+    claim_code.py what claims a hub, as a QR code
     show.py      tables, live views and JSON of readings
     log.py       the log on standard error
     text.py      text from elsewhere, made fit for a terminal
@@ -32,6 +34,9 @@ _COMMANDS = {
     "set": "hub.cli.ask:set_",
     "form": "hub.cli.ask:form",
     "watch": "hub.cli.ask:watch",
+    "claim": "hub.cli.claim:claim",
+    "remove": "hub.cli.claim:remove",
+    "disown": "hub.cli.claim:disown",
     "devices": "hub.cli.files:devices_",
     "check": "hub.cli.files:check",
     "exi": "hub.cli.exi:group",

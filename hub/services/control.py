@@ -71,9 +71,9 @@ class Control:
 
     async def _form(self, codec: Codec, caller: str, payload: Element) -> Element:
         nodes, shown = codec.decode_form_request(payload)
-        await self._judge().may_see_form(caller, nodes, shown)
-        chosen = controllable(nodes, self._things)
-        parameters = common_parameters(chosen)
+        scope = await self._judge().may_see_form(caller, nodes, shown)
+        chosen = controllable(scope.nodes, self._things)
+        parameters = [spec for spec in common_parameters(chosen) if not scope.names or spec.name in scope.names]
         if not parameters:
             raise NotFound("These nodes have no control parameter in common." if len(chosen) > 1 else
                            f"{chosen[0].name} has nothing to control.")  # fmt: skip

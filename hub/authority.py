@@ -1,0 +1,105 @@
+"""`[trust]` of a node, built and joined: servers, cache, judge, registration. It decides nothing by itself.
+
+It lives as long as the configuration names it; what talks over a stream is built anew for each account (`connect`).
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from hub.config_trust import Trust as TrustConfig
+from hub.services.contacts import Contacts
+from hub.services.provisioning import Provisioning
+from hub.services.registration import Hooks, Plan, Registration, trusting
+from hub.services.router import Service
+from hub.services.servers import Servers
+from hub.stanzas import iotdisco
+from hub.stanzas.provisioning import TagValues
+from hub.things.questions import Question, Verdict, bare
+from hub.things.thing import Thing
+from hub.trust.cache import VerdictCache
+from hub.trust.ownership import Ownership, Record
+from hub.trust.provisioned import Provisioned, Trust
+
+log = logging.getLogger(__name__)
+
+KEY_BYTES: Final = 20
+RECORD, VERDICTS = "trust.json", "verdicts.log"
+PRODUCT: Final[TagValues] = {"MODEL": "xmpp-iot-hub"}
+
+Search = Callable[[str | None], None]
+"""Gets what an owner has to say to claim this hub (an `iotdisco:` URI), None when nobody is looked for any more."""
+
+
+class Authority:
+    """`account` is our JID, `folder` where our state is kept. `lenient`: whether a thing obeys its owner while no
+    server answers. `changed`: who follows us has to be judged again. Raises StoreError when there is no place to keep
+    what must be kept."""
+
+    def __init__(
+        self, config: TrustConfig, account: str, folder: Path, things: Mapping[str, Thing],
+        lenient: Callable[[str], bool], search: Search, changed: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self._plan = Plan(config.servers, (config.registry or "").lower(), tags(config.meta), float(config.timeout))
+        self._search, self._changed = search, changed
+        self.ownership = Ownership(folder / RECORD, lambda: secrets.token_hex(KEY_BYTES))
+        self.trust = Trust()
+        trusting(self.trust, self.ownership, self._plan)
+        trusted = f"{bare(account)}: {' '.join(sorted(config.servers)) or 'discovered'}"
+        self._cache = VerdictCache(folder / VERDICTS, config.cache, trusted)
+        self.judge = Provisioned(things, self.trust, self._cache, self._ask, lenient)
+        self._provisioning: Provisioning | None = None
+        self._registration: Registration | None = None
+        self._servers: Servers | None = None
+        if not self.ownership.searching:
+            search(None)
+
+    def connect(self, client: Any, contacts: Contacts) -> Sequence[Service]:
+        """What has to be heard on the stream of `client`."""
+        servers = Servers(client, contacts.befriend, self._plan.timeout)
+        hooks = Hooks(self._cache.clear, self._changed, contacts.befriend, self._look_for_owner)
+        self._servers = servers
+        self._registration = Registration(client, servers, self.trust, self.ownership, self._plan, hooks)
+        self._provisioning = Provisioning(
+            client, servers, self.trust, self._cache, contacts, self._plan.timeout, self._changed
+        )
+        return self._provisioning, self._registration
+
+    def link_changed(self, up: bool, fresh: bool) -> None:
+        if self._servers is None or self._provisioning is None or self._registration is None:
+            return
+        if up and fresh:
+            self._servers.forget()
+        self._provisioning.link_changed()
+        self._registration.link_changed(up, fresh)
+
+    def disconnect(self) -> None:
+        if self._registration is not None:
+            self._registration.stop()
+
+    def close(self) -> None:
+        self.disconnect()
+        self._cache.close()
+
+    async def _ask(self, question: Question, servers: Sequence[str]) -> Mapping[str, Verdict]:
+        return {} if self._provisioning is None else await self._provisioning.ask(question, servers)
+
+    def _look_for_owner(self, registered: TagValues | None, registry: str) -> None:
+        self._search(None if registered is None else iotdisco.encode_uri(registered, registry))
+
+
+def tags(meta: Mapping[str, str | int | float]) -> dict[str, str | Decimal]:
+    """Tags as they are registered: upper-case names, numbers with the decimals of the file."""
+    given = {name.upper(): value if isinstance(value, str) else Decimal(repr(value)) for name, value in meta.items()}
+    return {**PRODUCT, **given}
+
+
+def claim_uri(config: TrustConfig, record: Record) -> str:
+    """What an owner has to say to claim the hub of a configuration."""
+    registry = config.registry or next(iter(config.servers), record.registry)
+    return iotdisco.encode_uri({**tags(config.meta), "KEY": record.key}, registry.lower())
