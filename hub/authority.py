@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -18,13 +19,17 @@ from hub.services.provisioning import Provisioning
 from hub.services.registration import Hooks, Plan, Registration, trusting
 from hub.services.router import Service
 from hub.services.servers import Servers
+from hub.services.tokens import TokenKeeper
 from hub.stanzas import iotdisco
 from hub.stanzas.provisioning import TagValues
+from hub.things.model import Tokens
 from hub.things.questions import Question, Verdict, bare
 from hub.things.thing import Thing
+from hub.trust.audit import Recorder, words
 from hub.trust.cache import VerdictCache
 from hub.trust.ownership import Ownership, Record
-from hub.trust.provisioned import Provisioned, Trust
+from hub.trust.provisioned import CACHE, ITSELF, Provisioned, Trust, is_whole
+from hub.trust.tokens import TokenTraffic
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +48,7 @@ class Authority:
 
     def __init__(
         self, config: TrustConfig, account: str, folder: Path, things: Mapping[str, Thing],
-        lenient: Callable[[str], bool], search: Search, changed: Callable[[], None],
+        lenient: Callable[[str], bool], search: Search, changed: Callable[[], None], recorder: Recorder,
     ) -> None:  # fmt: skip
         self._plan = Plan(config.servers, (config.registry or "").lower(), tags(config.meta), float(config.timeout))
         self._search, self._changed = search, changed
@@ -52,7 +57,9 @@ class Authority:
         trusting(self.trust, self.ownership, self._plan)
         trusted = f"{bare(account)}: {' '.join(sorted(config.servers)) or 'discovered'}"
         self._cache = VerdictCache(folder / VERDICTS, config.cache, trusted)
-        self.judge = Provisioned(things, self.trust, self._cache, self._ask, lenient)
+        self._recorder = recorder
+        self._traffic = TokenTraffic()
+        self.judge = Provisioned(things, self.trust, self._cache, self._ask, lenient, self._decided, self._shown)
         self._provisioning: Provisioning | None = None
         self._registration: Registration | None = None
         self._servers: Servers | None = None
@@ -65,10 +72,11 @@ class Authority:
         hooks = Hooks(self._cache.clear, self._changed, contacts.befriend, self._look_for_owner)
         self._servers = servers
         self._registration = Registration(client, servers, self.trust, self.ownership, self._plan, hooks)
+        tokens = TokenKeeper(client, self._traffic, time.monotonic)
         self._provisioning = Provisioning(
-            client, servers, self.trust, self._cache, contacts, self._plan.timeout, self._changed
+            client, servers, self.trust, self._cache, contacts, tokens, self._plan.timeout, self._changed
         )
-        return self._provisioning, self._registration
+        return self._provisioning, self._registration, tokens
 
     def link_changed(self, up: bool, fresh: bool) -> None:
         if self._servers is None or self._provisioning is None or self._registration is None:
@@ -88,6 +96,20 @@ class Authority:
 
     async def _ask(self, question: Question, servers: Sequence[str]) -> Mapping[str, Verdict]:
         return {} if self._provisioning is None else await self._provisioning.ask(question, servers)
+
+    def _shown(self, tokens: Tokens, caller: str) -> None:
+        self._traffic.arrived(tokens, caller, time.monotonic())
+
+    def _decided(self, question: Question, left: Verdict, source: str) -> None:
+        """What is remembered was logged when it was decided."""
+        if source in (CACHE, ITSELF):
+            return
+        asked = words(question.right, [node.node_id for node in question.nodes or ()], question.names)
+        answer = "refused"
+        if left.allowed:
+            rest = words("", [node.node_id for node in left.nodes or ()], left.names)
+            answer = "allowed" if is_whole(question, left) else f"in part: {rest}"
+        self._recorder.record(question.jid, asked, f"{self.judge.name}: {source}", answer)
 
     def _look_for_owner(self, registered: TagValues | None, registry: str) -> None:
         self._search(None if registered is None else iotdisco.encode_uri(registered, registry))

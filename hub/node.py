@@ -20,6 +20,7 @@ from hub import notify
 from hub.authority import Authority, Search
 from hub.config import Config, ThingConfig, interval_of, load
 from hub.errors import LinkError
+from hub.services.audit import Audit
 from hub.services.contacts import Contacts
 from hub.services.control import Control
 from hub.services.discovery import RESOURCE, announce
@@ -56,6 +57,7 @@ class Node:
         self._on_reading = on_reading
         self._search = search
         self._stop = asyncio.Event()
+        self.audit = Audit(state_dir(config) / "audit.jsonl")
         self.authority: Authority | None = None
         self._judge: Judge = AccessLists()
         self._decide_by(config)
@@ -79,6 +81,7 @@ class Node:
         for thing in self.config.things.values():
             self._add(thing)
         self.publisher.configure(self._pacers(), self.config.telemetry.backlog)
+        self.audit.start()
         publishing = asyncio.create_task(self.publisher.run(), name="telemetry")
         try:
             self._connect(account)
@@ -92,6 +95,7 @@ class Node:
             await self._disconnect()
             if self.authority is not None:
                 self.authority.close()
+            await self.audit.stop()
             self.buses.close()
 
     def stop(self) -> None:
@@ -178,7 +182,7 @@ class Node:
         self.authority, self._judge = None, AccessLists(config.access.read, config.access.control)
         if config.trust is not None:
             self.authority = Authority(config.trust, config.xmpp.jid, state_dir(config), self.things, self._lenient,
-                                       self._search, self._review)  # fmt: skip
+                                       self._search, self._review, self.audit)  # fmt: skip
             self._judge = self.authority.judge
 
     def _lenient(self, thing: str) -> bool:
@@ -201,7 +205,7 @@ class Node:
         self._sensor_data = SensorData(self.things, self.sampler, lambda: self._judge, link.send)
         services: list[Service] = [
             self._sensor_data,
-            Control(self.things, self.sampler, lambda: self._judge),
+            Control(self.things, self.sampler, lambda: self._judge, self.audit),
             *(self.authority.connect(client, self._contacts) if self.authority is not None else ()),
         ]
         router = Router(client)

@@ -24,11 +24,12 @@ from hub.services.contacts import Contacts
 from hub.services.iq import ask
 from hub.services.router import Route
 from hub.services.servers import Servers, speaks_for
+from hub.services.tokens import TokenKeeper
 from hub.stanzas.dialects import PROVISIONING_REQUESTS, ProvisioningCodec
 from hub.stanzas.provisioning import ProvisioningRequest
 from hub.things.questions import Question, Verdict, narrowed_to
 from hub.trust.cache import VerdictCache
-from hub.trust.provisioned import Trust
+from hub.trust.provisioned import Trust, is_whole
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +44,15 @@ class Provisioning:
     """`cleared` is called when what is remembered has been forgotten."""
 
     def __init__(
-        self, client: Any, servers: Servers, trust: Trust, cache: VerdictCache, contacts: Contacts, timeout: float,
-        cleared: Callable[[], None],
+        self, client: Any, servers: Servers, trust: Trust, cache: VerdictCache, contacts: Contacts, tokens: TokenKeeper,
+        timeout: float, cleared: Callable[[], None],
     ) -> None:  # fmt: skip
         self._client = client
         self._servers = servers
         self._trust = trust
         self._cache = cache
         self._contacts = contacts
+        self._tokens = tokens
         self._timeout = timeout
         self._cleared = cleared
         self._asking: dict[Asking, asyncio.Task[Verdict | None]] = {}
@@ -85,7 +87,7 @@ class Provisioning:
                 verdict = task.result()
                 if verdict is not None:
                     verdicts[asked[task]] = verdict
-            if any(_allows_all(question, verdict) for verdict in verdicts.values()):
+            if any(is_whole(question, narrowed_to(question, verdict)) for verdict in verdicts.values()):
                 break
         return verdicts
 
@@ -119,6 +121,7 @@ class Provisioning:
 
     async def _asked(self, server: str, question: Question) -> Verdict:
         where, codec = await self._servers.provisioning(server)
+        self._tokens.passed_on(question.tokens, question.jid, where)
         result = await ask(self._client, where, "get", codec.encode_question(question), self._timeout)
         payload = next(iter(result), None)
         if payload is None:
@@ -159,11 +162,6 @@ class Provisioning:
         if jid == self._client.boundjid.bare or self._trust.includes(jid):
             raise BadRequest("That is no friend to be made or lost.")
         return jid
-
-
-def _allows_all(question: Question, verdict: Verdict) -> bool:
-    left = narrowed_to(question, verdict)
-    return left.allowed and (left.nodes, left.names, left.types) == (question.nodes, question.names, question.types)
 
 
 def _added(question: Question, verdict: Verdict) -> list[str]:

@@ -11,7 +11,7 @@ Rules of this file
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from hub.errors import Forbidden
 from hub.things.model import Command, NodeRef, ReadoutRequest, Tokens
@@ -26,8 +26,10 @@ class FormScope(NamedTuple):
 
 class Judge(Protocol):
     """Decides before anything is read or written. The first three raise Forbidden, or return what is left of the
-    request."""
+    request. `name`: who decides, for the log."""
 
+    @property
+    def name(self) -> str: ...
     async def may_read(self, caller: str, request: ReadoutRequest) -> ReadoutRequest: ...
     async def may_control(self, caller: str, command: Command) -> Command: ...
     async def may_see_form(self, caller: str, nodes: tuple[NodeRef, ...] | None, shown: Tokens) -> FormScope: ...
@@ -55,6 +57,7 @@ class AccessLists:
 
     read: tuple[str, ...] = ()
     control: tuple[str, ...] = ()
+    name: ClassVar[str] = "[access]"
 
     async def may_read(self, caller: str, request: ReadoutRequest) -> ReadoutRequest:
         if not matches(caller, self.read):

@@ -26,12 +26,15 @@ from hub.trust.cache import VerdictCache
 
 TRIES: Final = 3  # of a question whose answers are withdrawn while they are on their way
 DENIED: Final = "Access denied."
+NO_TOKENS: Final = Tokens()
 
 CACHE, SERVER, OFFLINE, UNCLAIMED, ITSELF = "cache", "server", "offline", "unclaimed", "itself"
 """Who said so."""
 
 Ask = Callable[[Question, Sequence[str]], Awaitable[Mapping[str, Verdict]]]
 """Asks servers, and returns the verdict of each that answered in time."""
+Shown = Callable[[Tokens, str], None]
+"""Told which tokens somebody has shown, by his full JID: who is challenged for them later is he."""
 Note = Callable[[Question, Verdict, str], None]
 """Told of every decision: what was asked, what is left, and who said so."""
 
@@ -52,9 +55,12 @@ class Trust:
 class Provisioned:
     """`lenient`: whether a thing obeys its owner while no server answers."""
 
+    name: Final = "provisioning"
+
     def __init__(
         self, things: Mapping[str, Thing], trust: Trust, cache: VerdictCache, ask: Ask,
         lenient: Callable[[str], bool] = lambda _: False, note: Note = lambda *_: None,
+        shown: Shown = lambda *_: None,
     ) -> None:  # fmt: skip
         self._things = things
         self._trust = trust
@@ -62,6 +68,7 @@ class Provisioned:
         self._ask = ask
         self._lenient = lenient
         self._note = note
+        self._shown = shown
 
     # ------------------------------------------------------------------ as a judge
 
@@ -69,8 +76,8 @@ class Provisioned:
         nodes, chosen = self._expanded(request.nodes, self._things)
         names = request.names or tuple(name for thing in chosen for name in thing.specs)
         question = Question(Right.READ, bare(caller), nodes, _once(names), request.types, request.tokens)
-        left = await self._granted(question)
-        if _is_whole(question, left):
+        left = await self._granted(question, caller)
+        if is_whole(question, left):
             return request
         names = request.names
         if (left.nodes, left.names) != (question.nodes, question.names) and (names or left.names != question.names):
@@ -83,9 +90,9 @@ class Provisioned:
         nodes, _ = self._expanded(command.nodes, self._controllable())
         names = tuple(assignment.name for assignment in command.assignments)
         question = Question(Right.CONTROL, bare(caller), nodes, _once(names), AS_ASKED, command.tokens)
-        left = await self._granted(question)
+        left = await self._granted(question, caller)
         self._name_one(command.nodes, left)
-        if _is_whole(question, left):
+        if is_whole(question, left):
             return command
         assignments = tuple(assignment for assignment in command.assignments if assignment.name in left.names)
         return replace(command, nodes=_kept(command.nodes, question, left), assignments=assignments)
@@ -95,9 +102,9 @@ class Provisioned:
         asked, chosen = self._expanded(nodes, self._controllable())
         names = _once(name for thing in chosen for name in thing.parameters)
         question = Question(Right.CONTROL, bare(caller), asked, names, AS_ASKED, shown)
-        left = await self._granted(question)
+        left = await self._granted(question, caller)
         self._name_one(nodes, left)
-        return FormScope(nodes) if _is_whole(question, left) else FormScope(_kept(nodes, question, left), left.names)
+        return FormScope(nodes) if is_whole(question, left) else FormScope(_kept(nodes, question, left), left.names)
 
     async def may_know(self, caller: str) -> bool:
         return await self.may_follow(caller)
@@ -107,7 +114,7 @@ class Provisioned:
 
     async def may_watch(self, caller: str, thing: str) -> bool:
         question = self._about_all_of(thing, caller)
-        return question is not None and _is_whole(question, await self.decide(question))
+        return question is not None and is_whole(question, await self.decide(question))
 
     async def may_stay(self, caller: str, thing: str | None = None) -> bool:
         question = Question(Right.FRIEND, bare(caller)) if thing is None else self._about_all_of(thing, caller)
@@ -117,7 +124,7 @@ class Provisioned:
         self._note(question, left, source)
         if source == OFFLINE and not left.allowed:
             raise PeerSilent(f"no provisioning server says whether {question.jid} may go on")
-        return _is_whole(question, left)
+        return is_whole(question, left)
 
     # ------------------------------------------------------------------ questions
 
@@ -159,7 +166,9 @@ class Provisioned:
 
     # ------------------------------------------------------------------ decisions
 
-    async def _granted(self, question: Question) -> Verdict:
+    async def _granted(self, question: Question, caller: str) -> Verdict:
+        if question.tokens != NO_TOKENS:
+            self._shown(question.tokens, caller)
         left = await self.decide(question)
         if not left.allowed:
             raise Forbidden(DENIED)
@@ -187,7 +196,7 @@ class Provisioned:
                 else:
                     verdicts[server] = verdict
             left = most_forgiving(question, verdicts.values())
-            if not unasked or _is_whole(question, left):
+            if not unasked or is_whole(question, left):
                 return left, CACHE
             answers = await self._ask(question, unasked)
             if generation != self._cache.generation or servers != self._trust.servers:
@@ -218,7 +227,8 @@ def most_forgiving(question: Question, verdicts: Iterable[Verdict]) -> Verdict:
     return best
 
 
-def _is_whole(question: Question, left: Verdict) -> bool:
+def is_whole(question: Question, left: Verdict) -> bool:
+    """Whether nothing was taken away."""
     return left.allowed and (left.nodes, left.names, left.types) == (question.nodes, question.names, question.types)
 
 

@@ -31,9 +31,7 @@ class TrustWorld(World):
     """A server that knows a component, and an account that can be one."""
 
     def __init__(self, folder: Path, exi: bool = False) -> None:
-        pubsub = 'Component "pubsub.localhost" "pubsub"'
-        component = f'Component "{COMPONENT}"\n    component_secret = "{SECRET}"\n'
-        super().__init__(folder, {pubsub: component + pubsub}, exi)
+        super().__init__(folder, exi=exi, components={COMPONENT: SECRET})
 
     @contextlib.asynccontextmanager
     async def person(self, name: str) -> AsyncIterator[RawClient]:
