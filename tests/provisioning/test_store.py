@@ -495,3 +495,38 @@ async def test_a_closed_store_says_so(store: SqlStore) -> None:
         await store.revision()
     await store.open()
     assert await store.revision() == 0
+
+
+# --------------------------------------------------------------------------- several instances
+
+
+async def test_a_lease_has_one_holder_until_it_is_over_or_given_back(store: SqlStore) -> None:
+    await store.add_notices([PLC], "removed", {})
+    (notice,) = await store.notices("thing@x")
+    assert sorted(await asyncio.gather(*(store.lease_notice(notice.id, 60) for _ in range(4)))) == [False] * 3 + [True]
+    assert await store.lease_notice(notice.id, 0)
+    assert await store.lease_notice(notice.id, -1)  # over as soon as it began
+    assert await store.lease_notice(notice.id, 60)
+    assert not await store.lease_notice(notice.id, 60)
+    await store.notice_done(notice.id)
+    assert not await store.lease_notice(notice.id, 60)
+
+
+async def test_of_several_who_put_or_take_one_succeeds(store: SqlStore) -> None:
+    kept = await asyncio.gather(*(store.put_new("area", "key", {"n": number}) for number in range(4)))
+    assert kept.count(True) == 1
+    assert await store.get("area", "key") == {"n": kept.index(True)}
+    taken = await asyncio.gather(*(store.take("area", "key") for _ in range(4)))
+    assert [value for value in taken if value is not None] == [{"n": kept.index(True)}]
+    assert await store.take("area", "key") is None and await store.put_new("area", "key", {})
+
+
+async def test_what_is_at_an_address_and_whom_it_asked_about(store: SqlStore) -> None:
+    behind = [ThingId("rack@x", NodeRef(name)) for name in ("b", "a")]
+    for thing in (*behind, ThingId("rack@x"), PLC):
+        await store.register(thing, TAGS, self_owned=False)
+    assert [found.id for found in await store.things_at("rack@x")] == [ThingId("rack@x"), behind[1], behind[0]]
+    assert await store.things_at("nobody@x") == ()
+    for jid in ("c@x", "b@x", "c@x"):
+        await store.note_asker("rack@x", jid)
+    assert await store.asked_by("rack@x") == ("b@x", "c@x") and await store.asked_by("c@x") == ()
