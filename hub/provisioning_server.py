@@ -138,8 +138,8 @@ class ProvisioningServer:
 
 def store_of(settings: Settings) -> Store:
     """The store that is configured, not opened yet. Raises StoreError when a library is missing."""
-    limits = Limits(tags_per_thing=settings.tags_per_thing, things_per_jid=settings.things_per_jid)
-    return store_at(settings.store or str(settings.state_folder / "provisioning.sqlite"), limits)
+    where = settings.store or str(settings.state_folder / "provisioning.sqlite")
+    return store_at(where, taken(Limits, settings))
 
 
 def secret_of(settings: Settings) -> str:

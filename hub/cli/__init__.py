@@ -6,6 +6,7 @@
     demo.py      hub demo
     exi.py       hub exi: the codec
     gateway.py   hub gateway: EXI in front of a server
+    provisioning.py  hub provisioning: the service and its rules
     audit.py     hub audit: what was decided and done, and whether its log was changed
     account.py   whose account a client command uses
     show.py      tables, live views and JSON of readings
@@ -35,6 +36,7 @@ _COMMANDS = {
     "check": "hub.cli.files:check",
     "exi": "hub.cli.exi:group",
     "gateway": "hub.cli.gateway:gateway",
+    "provisioning": "hub.cli.provisioning:provisioning",
     "audit": "hub.cli.audit:audit",
     "config-schema": "hub.cli.files:config_schema",
     "demo": "hub.cli.demo:demo",

@@ -50,7 +50,7 @@ class Said:
 
     def _part(self) -> str:
         parts = [", ".join(self.names) or "everything"]
-        if self.types:
+        if self.types not in (AS_ASKED, FieldTypes.ALL):
             parts.append("as " + ", ".join(sorted((kind.name or "").lower() for kind in self.types)))
         if self.nodes is not None:
             parts.append("of " + ", ".join(node.node_id or "the thing itself" for node in self.nodes))
