@@ -26,6 +26,7 @@ from devices.base import Driver, Duration, FieldSpec, InvalidValue, Matches, Out
 from devices.settings import accept_setting, fits, meaning
 from hub.config_gateway import Gateway, GatewayDomain, Server
 from hub.config_provisioning import Provisioning
+from hub.config_trust import OfflinePolicy, Trust
 from hub.errors import ConfigError, Fault
 from hub.things.interlock import PATTERN, Condition
 
@@ -106,6 +107,7 @@ class ThingKeys:
     change: dict[str, Annotated[float, Within(0)]] = field(default_factory=dict)
     module: str = ""
     string_ids: dict[str, str] = field(default_factory=dict)
+    offline: OfflinePolicy = "refuse"
 
     def problems(self) -> Mapping[str, str]:
         if self.interval is not None and self.interval < 0.05:
@@ -155,11 +157,15 @@ class Config:
     telemetry: Telemetry
     node: Node
     things: Mapping[str, ThingConfig]
+    trust: Trust | None = None
+    """None: `access` says who may do what."""
 
     def missing_files(self) -> list[str]:
         """Named files that are not on this machine, in words. A laptop may check a file meant for a Pi."""
-        named = {key: getattr(self.xmpp, key) for key in ("password_file", "certificate", "key", "ca_file")}
-        return [f"xmpp.{key}: {path} does not exist here" for key, path in named.items()
+        named = {f"xmpp.{key}": getattr(self.xmpp, key) for key in ("password_file", "certificate", "key", "ca_file")}
+        if self.trust is not None:
+            named |= {"trust.certificate": self.trust.certificate, "trust.key": self.trust.key}
+        return [f"{key}: {path} does not exist here" for key, path in named.items()
                 if path is not None and not path.exists()]  # fmt: skip
 
 
@@ -193,17 +199,23 @@ def parse(text: str, source: str = "configuration") -> Config:
     _check_characters(tree, "", reader)
     sections = {"xmpp": Xmpp, "access": Access, "telemetry": Telemetry, "node": Node}
     for key in tree:
-        if key not in sections and key not in ("things", "gateway", "provisioning"):
-            reader.unknown(key, [*sections, "things", "gateway", "provisioning"])
+        if key not in sections and key not in ("trust", "things", "gateway", "provisioning"):
+            reader.unknown(key, [*sections, "trust", "things", "gateway", "provisioning"])
     if "gateway" in tree:
         _gateway(tree["gateway"], reader)
     if "provisioning" in tree:
         reader.table(Provisioning, tree["provisioning"], "provisioning")
     values = {key: reader.table(section, tree.get(key, {}), key) for key, section in sections.items()}
     things = _things(tree.get("things", {}), reader)
+    trust = reader.table(Trust, tree["trust"], "trust") if "trust" in tree else None
+    if "trust" in tree and "access" in tree:
+        reader.fault("access", tree["access"], "either [trust], whose server decides, or [access], not both")
+    for thing in things.values() if "trust" not in tree else ():
+        if thing.keys.offline != "refuse":
+            reader.fault(f"things.{thing.name}.offline", thing.keys.offline, "a [trust] whose server can be away")
     if reader.faults:
         raise ConfigError(source, sorted(reader.faults, key=lambda fault: fault.line))
-    return Config(source, things=things, **values)  # type: ignore[arg-type]  # no faults: every value is there
+    return Config(source, things=things, trust=trust, **values)  # type: ignore[arg-type]  # no faults: every value is there
 
 
 def load_gateway(path: Path | None, options: Mapping[str, Any]) -> Gateway:

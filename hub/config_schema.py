@@ -14,6 +14,7 @@ from devices.base import Driver, Duration, Matches, OutputDriver, Within
 from hub.config import Access, Node, OutputKeys, Telemetry, ThingKeys, Xmpp
 from hub.config_gateway import Gateway
 from hub.config_provisioning import Provisioning
+from hub.config_trust import Trust
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -27,11 +28,13 @@ def schema() -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "anyOf": [{"required": ["xmpp"]}, {"required": ["gateway"]}, {"required": ["provisioning"]}],
+        "not": {"required": ["access", "trust"]},
         "properties": {
             "xmpp": _table(Xmpp),
             "access": _table(Access),
             "telemetry": _table(Telemetry),
             "node": _table(Node),
+            "trust": _table(Trust),
             "gateway": _table(Gateway),
             "provisioning": _table(Provisioning),
             "things": {"type": "object", "additionalProperties": {"oneOf": things}},

@@ -12,18 +12,19 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import Element
 
 import devices
 from devices.base import DeviceError, Driver, OutputDriver
 from devices.bus import Buses
 from hub import notify
+from hub.authority import Authority, Search
 from hub.config import Config, ThingConfig, interval_of, load
-from hub.errors import LinkError, PeerRefused
-from hub.services import pubsub
+from hub.errors import LinkError
+from hub.services.audit import Audit
 from hub.services.contacts import Contacts
 from hub.services.control import Control
 from hub.services.discovery import RESOURCE, announce
+from hub.services.followers import Followers, Publication
 from hub.services.router import Router, Service
 from hub.services.sensor_data import SensorData
 from hub.session.client import Account, Client
@@ -36,31 +37,37 @@ from hub.things.actuation import Policy
 from hub.things.memory import OutputMemory
 from hub.things.sampler import Sampler, Station
 from hub.things.thing import Description, Thing
-from hub.trust.access import AccessLists, exact
+from hub.trust.access import AccessLists, Judge
 
 log = logging.getLogger(__name__)
-
-NODE_PREFIX = "hub/"
-"""Pubsub nodes are `hub/THING` in the account's own PEP, `ACCOUNT/hub/THING` on a shared service."""
 
 Watcher = Callable[[Thing], None]
 
 
 class Node:
-    """`on_reading` lets a view look on; it must not change anything."""
+    """`on_reading` lets a view look on; it must not change anything. `search` is told what claims this hub while an
+    owner is looked for."""
 
-    def __init__(self, config: Config, buses: Buses, on_reading: Watcher | None = None) -> None:
+    def __init__(
+        self, config: Config, buses: Buses, on_reading: Watcher | None = None, search: Search = lambda _: None
+    ) -> None:
         self.config = config
         self.buses = buses
         self.things: dict[str, Thing] = {}
         self._on_reading = on_reading
+        self._search = search
         self._stop = asyncio.Event()
-        self._judge = AccessLists(config.access.read, config.access.control)
+        self.audit = Audit(state_dir(config) / "audit.jsonl")
+        self.authority: Authority | None = None
+        self._judge: Judge = AccessLists()
+        self._decide_by(config)
         self.sampler = Sampler(OutputMemory(state_dir(config) / "outputs.json"), self._reading)
-        self.publisher = Publisher(Transport(self._ensure, self._publish, TELEMETRY.encode_answer),
-                                   config.telemetry.backlog)  # fmt: skip
+        self.followers = Followers(_publication(config), self.things, lambda: self._judge, self._client,
+                                   lambda: [] if self._contacts is None else self._contacts.followers())  # fmt: skip
+        self.publisher = Publisher(
+            Transport(self.followers.ensure, self.followers.publish, TELEMETRY.encode_answer), config.telemetry.backlog
+        )
         self._account: Account | None = None
-        self._warned_of_followers = False
         self.link: Link | None = None
         self._link_task: asyncio.Task[None] | None = None
         self._contacts: Contacts | None = None
@@ -74,6 +81,7 @@ class Node:
         for thing in self.config.things.values():
             self._add(thing)
         self.publisher.configure(self._pacers(), self.config.telemetry.backlog)
+        self.audit.start()
         publishing = asyncio.create_task(self.publisher.run(), name="telemetry")
         try:
             self._connect(account)
@@ -85,6 +93,9 @@ class Node:
             publishing.cancel()
             await asyncio.gather(publishing, return_exceptions=True)
             await self._disconnect()
+            if self.authority is not None:
+                self.authority.close()
+            await self.audit.stop()
             self.buses.close()
 
     def stop(self) -> None:
@@ -117,12 +128,17 @@ class Node:
             if name not in self.things:
                 self._add(thing)
         self._sort_things()
-        self._judge = AccessLists(new.access.read, new.access.control)
-        if account != self._account:
+        self.followers.publication = _publication(new)
+        if account != self._account or old.trust != new.trust:
             await self._disconnect()
-            self._connect(account)
-        elif self._contacts is not None and self.link is not None and self.link.up:
-            self._contacts.review()
+            try:
+                self._decide_by(new)
+            finally:  # without a place for what it needs a judge refuses everybody; the outputs keep their link
+                self._connect(account)
+        else:
+            if new.trust is None:
+                self._judge = AccessLists(new.access.read, new.access.control)
+            self._review()
         if old.telemetry != new.telemetry or old.things != new.things or old.access != new.access:
             self.publisher.configure(self._pacers(), new.telemetry.backlog)
         log.info("configuration reloaded: %d things", len(self.things))
@@ -157,6 +173,27 @@ class Node:
         if self._on_reading is not None:
             self._on_reading(thing)
 
+    # ------------------------------------------------------------------ trust
+
+    def _decide_by(self, config: Config) -> None:
+        """Raises StoreError when there is no place for what a provisioning server needs kept."""
+        if self.authority is not None:
+            self.authority.close()
+        self.authority, self._judge = None, AccessLists(config.access.read, config.access.control)
+        if config.trust is not None:
+            self.authority = Authority(config.trust, config.xmpp.jid, state_dir(config), self.things, self._lenient,
+                                       self._search, self._review, self.audit)  # fmt: skip
+            self._judge = self.authority.judge
+
+    def _lenient(self, thing: str) -> bool:
+        return thing in self.config.things and self.config.things[thing].keys.offline == "allow-owner"
+
+    def _review(self) -> None:
+        """Whoever follows us is judged again: contacts now, watchers before anything more is published."""
+        self.publisher.renew()
+        if self._contacts is not None and self.link is not None and self.link.up:
+            self._contacts.review()
+
     # ------------------------------------------------------------------ stream
 
     def _connect(self, account: Account) -> None:
@@ -164,24 +201,29 @@ class Node:
         client = Client(account, RESOURCE)
         self.link = link = Link(client, self._link_changed)
         self._contacts = Contacts(client, lambda: self._judge)
-        self._contacts.on_granted = self._granted
+        self._contacts.admit = self.followers.admit
         self._sensor_data = SensorData(self.things, self.sampler, lambda: self._judge, link.send)
         services: list[Service] = [
             self._sensor_data,
-            Control(self.things, self.sampler, lambda: self._judge),
+            Control(self.things, self.sampler, lambda: self._judge, self.audit),
+            *(self.authority.connect(client, self._contacts) if self.authority is not None else ()),
         ]
         router = Router(client)
         router.send = link.send
         for service in services:
             router.add(service)
         features = [feature for service in services for feature in service.features()]
-        announce(client, features, self.things, lambda: self._judge, self._telemetry_of)
+        announce(client, features, self.things, lambda: self._judge, self.followers.place)
         self._link_task = asyncio.create_task(link.run(), name="link")
         self._link_task.add_done_callback(self._link_ended)
 
     async def _disconnect(self) -> None:
         if self._sensor_data is not None:
             self._sensor_data.stop()
+        if self._contacts is not None:
+            self._contacts.stop()
+        if self.authority is not None:
+            self.authority.disconnect()
         if self.link is not None:
             await self.link.stop()
         if self._link_task is not None:
@@ -199,55 +241,19 @@ class Node:
         self.sampler.link_changed(up)
         self.publisher.link_changed(up, fresh)
         notify.status(f"{len(self.things)} things, {'online' if up else 'offline'}")
+        if self.authority is not None:
+            self.authority.link_changed(up, fresh)
         if up and fresh and self._contacts is not None:
             self._contacts.review()
-
-    # ------------------------------------------------------------------ telemetry
-
-    def _telemetry_of(self, thing: str) -> tuple[str, str]:
-        """Where a thing is published: (JID, node)."""
-        bare = self.config.xmpp.jid.partition("/")[0]
-        service = self.config.telemetry.service
-        return (bare, NODE_PREFIX + thing) if service is None else (service, f"{bare}/{NODE_PREFIX}{thing}")
-
-    def _access_model(self) -> str:
-        """Our own PEP knows our contacts, and `Contacts` grants contact to those who may know us."""
-        if "*" in self.config.access.read:
-            return "open"
-        return "presence" if self.config.telemetry.service is None else "whitelist"
-
-    async def _ensure(self, thing: str) -> None:
-        _, node = self._telemetry_of(thing)
-        title = self.things[thing].description.label or thing if thing in self.things else thing
-        await pubsub.ensure_node(
-            self._client(), self.config.telemetry.service, node, title, self._access_model(),
-            exact(self.config.access.read),
-        )  # fmt: skip
-        try:
-            await pubsub.expel(self._client(), self.config.telemetry.service, node, self._judge.may_follow)
-        except PeerRefused as refused:
-            if not self._warned_of_followers:
-                log.warning("the pubsub service does not say who follows us, so nobody is put out: %s", refused)
-            self._warned_of_followers = True
-
-    async def _publish(self, thing: str, item_id: str, payload: Element, timeout: float) -> None:
-        _, node = self._telemetry_of(thing)
-        await pubsub.publish(self._client(), self.config.telemetry.service, node, item_id, payload, timeout)
-
-    def _granted(self, jid: str) -> None:
-        """A whitelisted service knows no contacts: tell it of a new one."""
-        if self._access_model() == "whitelist":
-            task = asyncio.ensure_future(self._admit(jid))
-            task.add_done_callback(lambda done: done.cancelled() or done.exception())
-
-    async def _admit(self, jid: str) -> None:
-        for name in self.things:
-            _, node = self._telemetry_of(name)
-            await pubsub.set_members(self._client(), self.config.telemetry.service, node, [jid])
 
     def _client(self) -> Any:
         assert self.link is not None
         return self.link.client
+
+
+def _publication(config: Config) -> Publication:
+    readers = config.access.read if config.trust is None else None
+    return Publication(config.xmpp.jid.partition("/")[0], config.telemetry.service, readers)
 
 
 def _describe(config: ThingConfig, driver: Driver) -> Description:

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import datetime as dt
 import logging
+import secrets
 import time
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
@@ -18,6 +19,7 @@ from typing import Any, Final, TypeVar
 from hub import notify
 from hub.config_provisioning import Provisioning as Settings
 from hub.errors import LinkError, StoreError
+from hub.provisioning.challenges import Challenges
 from hub.provisioning.changes import Changes
 from hub.provisioning.decisions import Decisions
 from hub.provisioning.knowledge import Knowledge
@@ -29,6 +31,8 @@ from hub.provisioning.sql import Limits
 from hub.provisioning.store import Store
 from hub.provisioning.stores import store_at
 from hub.provisioning.stream import Incoming
+from hub.provisioning.tokens import TokenDesk
+from hub.provisioning.users import UserDesk
 from hub.services.audit import Audit
 from hub.services.router import Router
 from hub.session.component import Component, ComponentAccount, ComponentLink
@@ -69,9 +73,12 @@ class ProvisioningServer:
             self.store, self.knowledge, self.notices, self.audit, jid, self.link.send, _wall, time.monotonic,
             tuple(map(str.lower, settings.operators)), taken(OwnerLimits, settings),
         )  # fmt: skip
-        self.decisions = Decisions(self.store, self.knowledge, self.owners, self.audit, jid, _wall,
-                                   secondary_trust=settings.secondary_trust)  # fmt: skip
-        service = Provisioning(self.registry, self.decisions, self.notices, self.owners)
+        self.tokens = TokenDesk(self.store, jid, _wall, time.monotonic, secrets.token_bytes,
+                                Challenges(component, self.notices.device), self.audit)  # fmt: skip
+        self.users = self.tokens.users = UserDesk(self.store, jid, _wall, secrets.token_bytes, self.tokens, self.audit)
+        self.decisions = Decisions(self.store, self.knowledge, self.owners, self.audit, jid, _wall, self.tokens,
+                                   settings.secondary_trust)  # fmt: skip
+        service = Provisioning(self.registry, self.decisions, self.notices, self.owners, self.tokens, self.users)
         router = Router(component, settings.requests_at_once)
         router.send = self.link.send
         router.add(service)

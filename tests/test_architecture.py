@@ -41,11 +41,17 @@ ROOMS: dict[str, Room] = {
     "hub": Room(),
     "hub.errors": Room(("devices.base",)),
     "hub.config": Room(
-        ("devices", "hub.config_gateway", "hub.config_provisioning", "hub.errors", "hub.things.interlock")
+        (
+            "devices", "hub.config_gateway", "hub.config_provisioning", "hub.config_trust", "hub.errors",
+            "hub.things.interlock",
+        )
     ),
     "hub.config_gateway": Room(("devices",)),
     "hub.config_provisioning": Room(("devices", "hub.config_gateway")),
-    "hub.config_schema": Room(("devices", "hub.config", "hub.config_gateway", "hub.config_provisioning")),
+    "hub.config_trust": Room(("devices",)),
+    "hub.config_schema": Room(
+        ("devices", "hub.config", "hub.config_gateway", "hub.config_provisioning", "hub.config_trust")
+    ),
     "hub.notify": Room(),
     "hub.exi": Room(("hub.exi",)),
     "hub.exi.xsd": Room(("hub.exi",), frozenset({"xmlschema"})),
@@ -77,6 +83,7 @@ ROOMS: dict[str, Room] = {
     "hub.bridges": Room(("hub.bridges", "hub.things", "hub.errors", "hub.services"), frozenset({"paho", "aiomqtt"})),
     "hub.dashboard": Room(("hub.dashboard", "hub.things", "hub.errors", "hub.services"), frozenset({"nicegui"})),
     "hub.node": ANYTHING,
+    "hub.authority": ANYTHING,
     "hub.provisioning_server": ANYTHING,
     "hub.demo": ANYTHING,
     "hub.cli": ANYTHING,

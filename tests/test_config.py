@@ -360,6 +360,73 @@ def test_a_section_that_is_no_table(section: str) -> None:
     assert only.path == section and "table" in only.right and only.line == 1
 
 
+# --------------------------------------------------------------------------- [trust]
+
+TRUST = XMPP + '[trust]\nserver = "provisioning.example.org"\n'
+
+
+def test_the_smallest_trust_has_safe_defaults() -> None:
+    trust = parse(TRUST + "[things.air]\ndriver = 'simulated'\n").trust
+    assert trust is not None
+    assert (trust.servers, trust.registry, trust.cache, trust.timeout) == (("provisioning.example.org",), None, 2000, 5)
+    assert parse(TRUST + "[things.air]\ndriver = 'simulated'\n").things["air"].keys.offline == "refuse"
+    assert parse(XMPP).trust is None
+
+
+@pytest.mark.parametrize(("server", "servers"), [
+    ('"discover"', ()),
+    ('["A.example.org", "owner@example.net", "a.example.org"]', ("a.example.org", "owner@example.net")),
+])  # fmt: skip
+def test_servers_are_one_several_or_to_be_discovered(server: str, servers: tuple[str, ...]) -> None:
+    trust = parse(f"{XMPP}[trust]\nserver = {server}\n").trust
+    assert trust is not None and trust.servers == servers
+
+
+def test_tags_are_texts_and_numbers() -> None:
+    trust = parse(TRUST + "[trust.meta]\nSN = '0001'\nV = 1.20\nFLOOR = 3\n").trust
+    assert trust is not None and trust.meta == {"SN": "0001", "V": 1.2, "FLOOR": 3}
+
+
+TRUST_FAULTS = [
+    ('server = "a b"', "trust.server", "an address"),
+    ("server = []", "trust.server", "from one to eight"),
+    ('server = ["a", "discover"]', "trust.server", '"discover" alone'),
+    ('server = "a"\ncache = -1', "trust.cache", "0 to 100000"),
+    ('server = "a"\ntimeout = "0s"', "trust.timeout", "100ms"),
+    ('server = "a"\nkey = "/k.pem"', "trust.certificate", "together"),
+    ('server = "a"\nregistry = "a/b"', "trust.registry", "an address"),
+    ('server = "a"\nserver_key = 1', "trust.server_key", "server"),
+    ('server = "a"\nmeta = { KEY = "1" }', "trust.meta", "neither KEY"),
+    ('server = "a"\nmeta = { key = "1" }', "trust.meta", "neither KEY"),
+    ('server = "a"\nmeta = { SN = "1", sn = "2" }', "trust.meta", "each once"),
+    ('server = "a"\nmeta = { "A:B" = "1" }', "trust.meta", "without space"),
+    ('server = "a"\nmeta = { "' + "A" * 33 + '" = "1" }', "trust.meta", "32 characters"),
+    ('server = "a"\nmeta = { SN = "" }', "trust.meta", "1 to 128"),
+    ('server = "a"\nmeta = { SN = "' + "1" * 129 + '" }', "trust.meta", "1 to 128"),
+    ('server = "a"\nmeta = { V = inf }', "trust.meta", "a number"),
+    ('server = "a"\nmeta = { V = true }', "trust.meta", "a text"),
+    ('registry = "a"', "trust.server", "an address"),
+]
+
+
+@pytest.mark.parametrize(("lines", "path", "right"), TRUST_FAULTS)
+def test_faults_of_trust(lines: str, path: str, right: str) -> None:
+    (only,) = faults(f"{XMPP}[trust]\n{lines}\n")
+    assert only.path == path and right in only.right, only
+
+
+def test_trust_and_access_exclude_each_other() -> None:
+    (only,) = faults(TRUST + '[access]\nread = ["*"]\n')
+    assert only.path == "access" and "not both" in only.right
+
+
+def test_a_policy_for_an_absent_server_needs_a_server() -> None:
+    thing = "[things.air]\ndriver = 'simulated'\noffline = 'allow-owner'\n"
+    assert parse(TRUST + thing).things["air"].keys.offline == "allow-owner"
+    (only,) = faults(XMPP + thing)
+    assert only.path == "things.air.offline" and "[trust]" in only.right
+
+
 # --------------------------------------------------------------------------- no TOML at all
 
 

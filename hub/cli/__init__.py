@@ -2,13 +2,16 @@
 
     node.py      hub node: the service
     ask.py       hub read, set, form, watch: a hub from a client
+    claim.py     hub claim, remove, disown: an owner at a registry
     files.py     hub check, config-schema, devices: nothing connected
     demo.py      hub demo
     exi.py       hub exi: the codec
     gateway.py   hub gateway: EXI in front of a server
     provisioning.py  hub provisioning: the service and its rules
     audit.py     hub audit: what was decided and done, and whether its log was changed
+    users.py     hub users: whom services let in, and what their users may do
     account.py   whose account a client command uses
+    claim_code.py what claims a hub, as a QR code
     show.py      tables, live views and JSON of readings
     log.py       the log on standard error
     text.py      text from elsewhere, made fit for a terminal
@@ -32,12 +35,16 @@ _COMMANDS = {
     "set": "hub.cli.ask:set_",
     "form": "hub.cli.ask:form",
     "watch": "hub.cli.ask:watch",
+    "claim": "hub.cli.claim:claim",
+    "remove": "hub.cli.claim:remove",
+    "disown": "hub.cli.claim:disown",
     "devices": "hub.cli.files:devices_",
     "check": "hub.cli.files:check",
     "exi": "hub.cli.exi:group",
     "gateway": "hub.cli.gateway:gateway",
     "provisioning": "hub.cli.provisioning:provisioning",
     "audit": "hub.cli.audit:audit",
+    "users": "hub.cli.users:users",
     "config-schema": "hub.cli.files:config_schema",
     "demo": "hub.cli.demo:demo",
 }

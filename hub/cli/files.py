@@ -44,7 +44,7 @@ def check(file: Path | None, example: bool) -> None:
         raise SystemExit(NO) from None
     for missing in config.missing_files():
         click.echo(f"{file}: note: {missing}", err=True)
-    if not (config.access.read or config.access.control):
+    if config.trust is None and not (config.access.read or config.access.control):
         click.echo(f"{file}: note: [access] lets nobody read or control anything", err=True)
     click.echo(f"{file}: good: {config.xmpp.jid} with {len(config.things)} things")
 

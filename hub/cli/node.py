@@ -21,6 +21,8 @@ from hub.config import load
 from hub.errors import ConfigError, HubError
 
 if TYPE_CHECKING:
+    from hub.authority import Search
+    from hub.config import Config
     from hub.node import Node
 
 log = logging.getLogger("hub.node")
@@ -51,7 +53,19 @@ def node(path: Path, simulate: bool, pin_trace: Path | None, verbose: bool) -> N
         from devices.fake import SimulatedBuses
 
         buses = SimulatedBuses(pin_trace)
-    asyncio.run(serve(Node(config, buses), path))
+    asyncio.run(serve(Node(config, buses, search=_search(config, path)), path))
+
+
+def _search(config: Config, path: Path) -> Search:
+    """Shows what claims this hub; QR codes are known only to a hub that can be claimed."""
+
+    def search(uri: str | None) -> None:
+        from hub.cli import claim_code
+        from hub.node import state_dir
+
+        claim_code.searching(state_dir(config), path, uri)
+
+    return search
 
 
 async def serve(running: Node, path: Path) -> None:

@@ -51,8 +51,8 @@ class Hand(Protocol):
 class Verifier(Protocol):
     """Who knows tokens."""
 
-    async def shown(self, device: str, tokens: Tokens) -> Tokens:
-        """Those of `tokens`, which `device` passes on, that are what they claim to be."""
+    async def shown(self, device: str, jid: str, tokens: Tokens) -> Tokens:
+        """Those of `tokens`, which `jid` has shown `device`, that are what they claim to be."""
         ...
 
 
@@ -83,7 +83,7 @@ class Decisions:
             self._record(device, question, "it is its provisioning server", True)
             return Verdict(True, secondary_trust=self._secondary_trust)
         if self._verifier is not None and question.tokens != Tokens():
-            question = replace(question, tokens=await self._verifier.shown(device, question.tokens))
+            question = replace(question, tokens=await self._verifier.shown(device, question.jid, question.tokens))
         place = await self._knowledge.place(device)
         now = self._wall()
         verdict, explanation = self._knowledge.rules.decide(place.thing, question, now, place.behind)

@@ -129,6 +129,10 @@ class Notices:
         if device is not None and device.full == full:
             device.present = False
 
+    def device(self, jid: str) -> Device | None:
+        """Where it was last heard from; None when it never was, or so long ago that it is forgotten."""
+        return self._devices.get(jid)
+
     def is_there(self, jid: str) -> bool:
         """Whether we have reason to think that it is online."""
         return jid in self._devices and self._devices[jid].present

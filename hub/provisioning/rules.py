@@ -26,7 +26,7 @@ from itertools import chain
 from typing import Final, TypeVar
 
 from hub.provisioning.model import Hours, Ownership, Registered, Rule, RuleBook
-from hub.things.model import FieldTypes, NodeRef
+from hub.things.model import FieldTypes, NodeRef, Tokens
 from hub.things.questions import AS_ASKED, REFUSED, Question, Right, Verdict, bare
 from hub.trust.access import matches
 
@@ -116,11 +116,10 @@ class RuleIndex:
         """Whether the one who asks is of those that the rule is about."""
         if not (rule.who or rule.groups or rule.tokens):
             return True
-        shown = {question.tokens.service, question.tokens.device, question.tokens.user} - {""}
         return (
             matches(question.jid, rule.who)
             or any(matches(question.jid, self._groups.get(group, ())) for group in rule.groups)
-            or not shown.isdisjoint(rule.tokens)
+            or _shows(rule, question.tokens)
         )
 
 
@@ -133,6 +132,13 @@ def decide(
 
 
 # --------------------------------------------------------------------------- conditions
+
+
+def _shows(rule: Rule, tokens: Tokens) -> bool:
+    """Of several tokens the most forgiving counts (XEP-0324 section 3.1.5): one is enough to be allowed by, all of them
+    have to be named to be refused by. Whoever is refused by one could leave it away."""
+    shown = set(" ".join((tokens.service, tokens.device, tokens.user)).split())
+    return not shown.isdisjoint(rule.tokens) if rule.allow else bool(shown) and shown.issubset(rule.tokens)
 
 
 def _in_hours(rule: Rule, now: dt.datetime) -> bool:

@@ -1,7 +1,8 @@
 """XEP-0325, device side, in every dialect: commands, forms and their submission.
 
 Rules of this file
-* Every command is logged with who, what and the answer; a refused one changes nothing.
+* Every command is logged with who, what and the answer, and carried out after that is on the disk; a refused one
+  changes nothing.
 * One command at a time: what was validated is what is written, whoever else asks meanwhile.
 """
 
@@ -26,12 +27,16 @@ from hub.things.sampler import Sampler
 from hub.things.thing import Thing
 from hub.things.values import parse_text, to_text
 from hub.trust.access import Judge
+from hub.trust.audit import Recorder
 
 log = logging.getLogger("hub.commands")
 
 
 class Control:
-    def __init__(self, things: Mapping[str, Thing], sampler: Sampler, judge: Callable[[], Judge]) -> None:
+    def __init__(
+        self, things: Mapping[str, Thing], sampler: Sampler, judge: Callable[[], Judge], recorder: Recorder
+    ) -> None:
+        self._recorder = recorder
         self._things = things
         self._sampler = sampler
         self._judge = judge
@@ -59,21 +64,24 @@ class Control:
                 for write in writes:
                     if (refusal := self._sampler.refusal(write.thing.name, write.values)) is not None:
                         raise Conflict(f"{write.thing.name} stays in its safe state: {refusal}.")
+                await self._recorder.record_now(caller, f"set {told}", self._judge().name, "allowed")
                 for write in writes:
                     await self._sampler.write(write.thing.name, write.values)
         except HubError as error:
             log.warning("%s: %s → %s: %s", caller, told, type(error).__name__, error)
+            self._recorder.record(caller, f"set {told}", self._judge().name, f"{type(error).__name__}: {error}")
             raise
         log.info("%s: %s → done", caller, told)
+        self._recorder.record(caller, f"set {told}", self._judge().name, "done")
         nodes = tuple(write.thing.node for write in writes)
         parameters = tuple(assignment.name for assignment in allowed.assignments)
         return codec.encode_response(nodes, parameters, narrowed=allowed != command)
 
     async def _form(self, codec: Codec, caller: str, payload: Element) -> Element:
         nodes, shown = codec.decode_form_request(payload)
-        await self._judge().may_see_form(caller, nodes, shown)
-        chosen = controllable(nodes, self._things)
-        parameters = common_parameters(chosen)
+        scope = await self._judge().may_see_form(caller, nodes, shown)
+        chosen = controllable(scope.nodes, self._things)
+        parameters = [spec for spec in common_parameters(chosen) if not scope.names or spec.name in scope.names]
         if not parameters:
             raise NotFound("These nodes have no control parameter in common." if len(chosen) > 1 else
                            f"{chosen[0].name} has nothing to control.")  # fmt: skip

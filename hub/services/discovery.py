@@ -35,9 +35,9 @@ def announce(
     for feature in features:
         disco.add_feature(feature)
 
-    def items(_jid: object, node: str | None, caller: Any, _iq: object) -> Any:
+    async def items(_jid: object, node: str | None, caller: Any, _iq: object) -> Any:
         found = DiscoItems()
-        if not node and judge().may_know(str(caller)):
+        if not node and await judge().may_know(str(caller)):
             for thing in things.values():
                 jid, place = telemetry(thing.name)
                 found.add_item(JID(jid), node=place, name=thing.description.label or thing.name)

@@ -7,7 +7,7 @@ no bound on its waits.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from xml.etree.ElementTree import Element, SubElement
 
 from slixmpp import ClientXMPP
@@ -74,17 +74,19 @@ async def set_members(client: ClientXMPP, service: str | None, node: str, member
     await ask(client, service, "set", owner)
 
 
-async def expel(client: ClientXMPP, service: str | None, node: str, allowed: Callable[[str], bool]) -> None:
-    """End the subscriptions and memberships of whoever is not `allowed`: a service checks who may subscribe, not who
-    still may. Our own PEP (`service` None) has no whitelist. Raises PeerRefused when it does not tell."""
+async def expel(
+    client: ClientXMPP, service: str | None, node: str, allowed: Callable[[str], Awaitable[bool]], *, whitelisted: bool
+) -> None:
+    """End the subscriptions, and memberships where there is a whitelist, of whoever is not `allowed`: a service checks
+    who may subscribe, not who still may. Raises PeerRefused when it does not tell."""
     whitelist = ("affiliations", "affiliation", "affiliation", ("owner", "none", "outcast"))
     subscribers = ("subscriptions", "subscription", "subscription", ("none",))
-    for many, one, state, kept in (subscribers,) if service is None else (whitelist, subscribers):
+    for many, one, state, kept in (whitelist, subscribers) if whitelisted else (subscribers,):
         asked = Element(f"{{{OWNER}}}pubsub")
         SubElement(asked, f"{{{OWNER}}}{many}", node=node)
         result = await ask(client, service, "get", asked)
         found = [entry.get("jid", "") for entry in result.iter(f"{{{OWNER}}}{one}") if entry.get(state) not in kept]
-        expelled = [jid for jid in found if not allowed(jid)]
+        expelled = [jid for jid in found if not await allowed(jid)]
         if not expelled:
             continue
         owner = Element(f"{{{OWNER}}}pubsub")

@@ -17,12 +17,12 @@ from functools import partial
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from hub.errors import BadRequest, Conflict, NotFound, Overload
+from hub.errors import BadRequest, Conflict, Forbidden, NotFound, Overload
 from hub.services.router import Route
 from hub.stanzas.dialects import SENSOR_DATA, SensorDataCodec
 from hub.stanzas.errors import CLIENT
 from hub.things import readout
-from hub.things.model import Answer, FieldTypes, ReadoutRequest, Trouble
+from hub.things.model import Answer, FieldTypes, NodeRef, ReadoutRequest, Trouble
 from hub.things.readout import TRANSITIONS, Event, State
 from hub.things.sampler import Sampler
 from hub.things.thing import Thing
@@ -122,6 +122,14 @@ class SensorData:
         await asyncio.sleep(delay)
         self._states[key] = TRANSITIONS[self._states[key], Event.DUE]
         self._message(key, codec.encode_started(request.id))
+        try:
+            request = await self._judge().may_read(key[0], request)  # what was allowed then may not be any more
+        except Forbidden as refusal:
+            named = request.nodes or (NodeRef(""),)
+            troubles = tuple(Trouble(node, self._wall(), refusal.text) for node in named)
+            for element in codec.encode_answer(Answer(request.id, troubles=troubles, done=True)):
+                self._message(key, element)
+            return
         await self._run(codec, key, request)
 
     async def _run(self, codec: SensorDataCodec, key: Key, request: ReadoutRequest) -> None:

@@ -55,8 +55,8 @@ def encode_uri(tags: TagValues, registry: str = "") -> str:
 
 
 def decode(text: str) -> Claim:
-    """Either form, with white space around it. Raises BadRequest, in words for who scanned or typed it."""
-    text = text.strip()
+    """Either form; line breaks around it do not count. Raises BadRequest, in words for who scanned or typed it."""
+    text = text.lstrip().rstrip("\r\n\t")
     if len(text) > MAX_LENGTH:
         raise BadRequest(f"a claim has at most {MAX_LENGTH} characters")
     start = text[: len(TEXT)].lower()

@@ -83,6 +83,10 @@ class Publisher:
         self._pacers = dict(pacers)
         self._bound = bound
         self._trim()
+        self.renew()
+
+    def renew(self) -> None:
+        """Nodes are made and configured again, and followers put out, before anything more is published."""
         self._ready.clear()
         self._refused.clear()
 

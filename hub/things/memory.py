@@ -73,17 +73,30 @@ class OutputMemory:
         return {}
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Replace `path` so that after a power cut either the old or the new content is there, whole."""
+def write_durably(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """Replace `path` so that after a power cut either the old or the new content is there, whole. `mode` as the umask
+    leaves it; nobody but the owner ever sees the content of one that is for him alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(".new")
+    new.unlink(missing_ok=True)  # one that was left behind would keep its own mode
+    new.touch(mode)
     with new.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    _flush_folder(path.parent)  # the rename itself must reach the disk too
+
+
+def remove_durably(path: Path) -> None:
+    """Gone when this returns, also after a power cut."""
+    path.unlink(missing_ok=True)
+    _flush_folder(path.parent)
+
+
+def _flush_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(folder)  # the rename itself must reach the disk too
+        os.fsync(folder)
     finally:
         os.close(folder)

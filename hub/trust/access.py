@@ -11,24 +11,43 @@ Rules of this file
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from hub.errors import Forbidden
 from hub.things.model import Command, NodeRef, ReadoutRequest, Tokens
 
 
-class Judge(Protocol):
-    """Decides before anything is read or written. Each raises Forbidden, or returns what is left of the request."""
+class FormScope(NamedTuple):
+    """What of a form somebody may see: the nodes it is about, and names of parameters, () for every."""
 
+    nodes: tuple[NodeRef, ...] | None
+    names: tuple[str, ...] = ()
+
+
+class Judge(Protocol):
+    """Decides before anything is read or written. The first three raise Forbidden, or return what is left of the
+    request. `name`: who decides, for the log."""
+
+    @property
+    def name(self) -> str: ...
     async def may_read(self, caller: str, request: ReadoutRequest) -> ReadoutRequest: ...
     async def may_control(self, caller: str, command: Command) -> Command: ...
-    async def may_see_form(self, caller: str, nodes: tuple[NodeRef, ...] | None, shown: Tokens) -> None: ...
-    def may_know(self, caller: str) -> bool:
+    async def may_see_form(self, caller: str, nodes: tuple[NodeRef, ...] | None, shown: Tokens) -> FormScope: ...
+    async def may_know(self, caller: str) -> bool:
         """Whether the caller may learn the names of our things."""
         ...
 
-    def may_follow(self, caller: str) -> bool:
-        """Whether the caller may see our presence, and with it our telemetry."""
+    async def may_follow(self, caller: str) -> bool:
+        """Whether the caller may see our presence."""
+        ...
+
+    async def may_watch(self, caller: str, thing: str) -> bool:
+        """Whether the caller may have everything that a thing publishes."""
+        ...
+
+    async def may_stay(self, caller: str, thing: str | None = None) -> bool:
+        """Whether who follows us, or watches `thing`, may go on. Raises PeerSilent when nobody can say: silence grants
+        nothing, and takes nothing away that was granted."""
         ...
 
 
@@ -38,6 +57,7 @@ class AccessLists:
 
     read: tuple[str, ...] = ()
     control: tuple[str, ...] = ()
+    name: ClassVar[str] = "[access]"
 
     async def may_read(self, caller: str, request: ReadoutRequest) -> ReadoutRequest:
         if not matches(caller, self.read):
@@ -49,14 +69,21 @@ class AccessLists:
             raise Forbidden("Access denied.")
         return command
 
-    async def may_see_form(self, caller: str, nodes: tuple[NodeRef, ...] | None, shown: Tokens) -> None:
+    async def may_see_form(self, caller: str, nodes: tuple[NodeRef, ...] | None, shown: Tokens) -> FormScope:
         if not matches(caller, self.control):
             raise Forbidden("Access denied.")
+        return FormScope(nodes)
 
-    def may_know(self, caller: str) -> bool:
+    async def may_know(self, caller: str) -> bool:
         return matches(caller, self.read) or matches(caller, self.control)
 
-    def may_follow(self, caller: str) -> bool:
+    async def may_follow(self, caller: str) -> bool:
+        return matches(caller, self.read)
+
+    async def may_watch(self, caller: str, thing: str) -> bool:
+        return matches(caller, self.read)
+
+    async def may_stay(self, caller: str, thing: str | None = None) -> bool:
         return matches(caller, self.read)
 
 

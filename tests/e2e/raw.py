@@ -16,7 +16,7 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from xml.etree.ElementTree import Element, XMLPullParser
+from xml.etree.ElementTree import Element, XMLPullParser, tostring
 from xml.sax.saxutils import quoteattr
 
 TIMEOUT_S = 20.0  # until something that must come counts as not coming; no test waits this long when all is well
@@ -94,7 +94,7 @@ class RawClient:
                     while not any(map(wanted, self.pending)):
                         await self._news.wait()
             except TimeoutError:
-                raise AssertionError(f"{self.jid}: {what} did not come; there was {self.pending}") from None
+                raise AssertionError(f"{self.jid}: {what} did not come; there was {self._told()}") from None
         index = next(i for i, stanza in enumerate(self.pending) if wanted(stanza))
         return self.pending.pop(index)
 
@@ -111,6 +111,9 @@ class RawClient:
             lambda s: s.tag == f"{CLIENT}presence" and s.get("from", "").startswith(f"{bare}/") and not s.get("type"),
             f"the presence of {bare}",
         )
+
+    def _told(self) -> str:
+        return "; ".join(tostring(stanza, encoding="unicode")[:500] for stanza in self.pending) or "nothing"
 
     # ------------------------------------------------------------------ the stream
 

@@ -72,8 +72,11 @@ class Place:
     def text(
         self, things: str, state: Path, *, user: str = "greenhouse", port: int | None = None, xmpp: str = "",
         read: str = '"owner@localhost", "reader@localhost"', control: str = '"owner@localhost"', telemetry: str = "",
+        trust: str = "",
     ) -> str:  # fmt: skip
-        """A configuration file for `user` on this server. `xmpp` and `telemetry` are more lines of those tables."""
+        """A configuration file for `user` on this server. `xmpp` and `telemetry` are more lines of those tables; with
+        lines of `trust` there is no [access]."""
+        who = f"[trust]\n{trust}" if trust else f"[access]\nread = [{read}]\ncontrol = [{control}]"
         if self.gateway is not None:
             xmpp += '\nexi = "require"'
         return f"""
@@ -83,9 +86,7 @@ password_file = "{self.folder}/{user}.password"
 server = "127.0.0.1:{port or self.entrance}"
 ca_file = "{self.ca_file}"
 {xmpp}
-[access]
-read = [{read}]
-control = [{control}]
+{who}
 [telemetry]
 {telemetry}
 [node]

@@ -41,11 +41,13 @@ def about(book: RuleBook, rule: Rule, thing: Registered, question: Question, now
     patterns = list(rule.who) + [member for group in rule.groups for member in book.groups.get(group, ())]
     everybody = not rule.who and not rule.groups and not rule.tokens
     domain = question.jid.partition("@")[2]
-    shown = [token for token in (question.tokens.service, question.tokens.device, question.tokens.user) if token]
+    texts = (question.tokens.service, question.tokens.device, question.tokens.user)
+    shown = [token for text in texts for token in text.split()]
+    named = [token in rule.tokens for token in shown]
     return (
         everybody
         or any(pattern in ("*", question.jid, f"*@{domain}") for pattern in patterns)
-        or any(token in rule.tokens for token in shown)
+        or (any(named) if rule.allow else any(named) and all(named))
     )
 
 

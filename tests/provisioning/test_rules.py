@@ -75,7 +75,7 @@ questions = st.builds(
     nodes=st.none() | some(NODES, 4),
     names=some(NAMES, 3),
     types=types | st.just(FieldTypes(0)),
-    tokens=st.builds(Tokens, st.sampled_from(["", "T1"]), st.just(""), st.sampled_from(["", "T2"])),
+    tokens=st.builds(Tokens, st.sampled_from(["", "T1", "T1 T3"]), st.just(""), st.sampled_from(["", "T2"])),
 ).map(lambda made: Question(made.right, made.jid, tokens=made.tokens) if made.right is Right.FRIEND else made)
 moments = st.datetimes(dt.datetime(2026, 1, 1), dt.datetime(2027, 1, 1), timezones=st.just(dt.UTC))
 others = st.dictionaries(
@@ -300,3 +300,15 @@ def test_a_question_that_rules_answer_whole_is_not_for_the_owner() -> None:
     assert not decide(book(DENY), HUB, READ, NOON)[1].unanswered
     assert decide(book(), HUB, READ, NOON)[1].unanswered
     assert not decide(book(), HUB, replace(READ, jid=OWNER), NOON)[1].unanswered
+
+
+@given(books, things, questions, moments)
+def test_what_one_token_alone_would_bring_all_of_them_bring(
+    book: RuleBook, thing: Registered, question: Question, now: dt.datetime
+) -> None:
+    """The most forgiving answer (XEP-0324 section 3.1.5)."""
+    single = replace(question, nodes=(NodeRef("a"),), names=("n",), types=FieldTypes.MOMENTARY)
+    every = replace(single, tokens=Tokens(service="T1 T2", device="T3"))
+    for token in ("T1", "T2", "T3"):
+        if decide(book, thing, replace(single, tokens=Tokens(service=token)), now)[0].allowed:
+            assert decide(book, thing, every, now)[0].allowed

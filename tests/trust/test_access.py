@@ -6,7 +6,7 @@ import pytest
 
 from hub.errors import Forbidden
 from hub.things.model import Assignment, Command, NodeRef, ReadoutRequest, Tokens
-from hub.trust.access import AccessLists, exact, matches
+from hub.trust.access import AccessLists, FormScope, exact, matches
 
 REQUEST = ReadoutRequest("1", (NodeRef("air"),))
 COMMAND = Command(None, (Assignment("output", "true", None),))
@@ -65,7 +65,10 @@ def test_an_address_that_does_not_match(address: str, pattern: str) -> None:
 @pytest.mark.parametrize("caller", ["owner@example.org", "example.org", "", "*", "a@b/c"])
 async def test_nobody_may_do_anything_by_default(caller: str) -> None:
     judge = AccessLists()
-    assert not judge.may_know(caller)
+    assert not await judge.may_know(caller)
+    assert not await judge.may_follow(caller)
+    assert not await judge.may_watch(caller, "air")
+    assert not await judge.may_stay(caller)
     with pytest.raises(Forbidden):
         await judge.may_read(caller, REQUEST)
     with pytest.raises(Forbidden):
@@ -80,7 +83,7 @@ LISTS = AccessLists(read=("*@example.org",), control=("owner@example.net",))
 async def test_who_may_read_gets_the_request_back_whole_and_may_not_control() -> None:
     caller = "reader@example.org/phone"
     assert await LISTS.may_read(caller, REQUEST) is REQUEST
-    assert LISTS.may_know(caller)
+    assert await LISTS.may_know(caller)
     with pytest.raises(Forbidden):
         await LISTS.may_control(caller, COMMAND)
     with pytest.raises(Forbidden):
@@ -90,8 +93,8 @@ async def test_who_may_read_gets_the_request_back_whole_and_may_not_control() ->
 async def test_who_may_control_gets_the_command_back_whole_sees_forms_and_may_not_read() -> None:
     caller = "owner@example.net/phone"
     assert await LISTS.may_control(caller, COMMAND) is COMMAND
-    await LISTS.may_see_form(caller, (NodeRef("pump"),), Tokens())
-    assert LISTS.may_know(caller)
+    assert await LISTS.may_see_form(caller, (NodeRef("pump"),), Tokens()) == FormScope((NodeRef("pump"),))
+    assert await LISTS.may_know(caller)
     with pytest.raises(Forbidden):
         await LISTS.may_read(caller, REQUEST)
 

@@ -1,0 +1,54 @@
+"""What claims a hub, as a QR code: on a terminal, and as pictures for a sticker or a screen.
+
+Whoever reads it can make the hub his own, so it goes into no log, and its files are for the hub's user alone. segno is
+imported when something is drawn: a hub that has an owner does without.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+from pathlib import Path
+from typing import Final
+
+from hub.things.memory import remove_durably, write_durably
+
+log = logging.getLogger("hub.node")
+
+PICTURES: Final = ("claim.png", "claim.svg")
+MODE: Final = 0o600
+SCALE: Final = 8  # pixels of a module
+
+
+def drawn(uri: str) -> str:
+    """For a terminal: two modules in a character cell."""
+    import segno
+
+    out = io.StringIO()
+    segno.make_qr(uri, error="m").terminal(out, compact=True)
+    return out.getvalue()
+
+
+def show(uri: str) -> None:
+    sys.stdout.write(f"{drawn(uri)}\n{uri}\n")
+    sys.stdout.flush()
+
+
+def searching(folder: Path, config: Path, uri: str | None) -> None:
+    """Of a node that runs: an owner is looked for with `uri`, or nobody any more."""
+    if uri is None:
+        for name in PICTURES:
+            if (folder / name).exists():
+                remove_durably(folder / name)
+        return
+    import segno
+
+    for name in PICTURES:
+        picture = io.BytesIO()
+        segno.make_qr(uri, error="m").save(picture, kind=name.rpartition(".")[2], scale=SCALE)
+        write_durably(folder / name, picture.getvalue(), MODE)
+    log.warning("this hub has no owner and refuses everybody: scan %s, or run `hub claim --show --config %s`",
+                folder / PICTURES[0], config)  # fmt: skip
+    if sys.stdout.isatty():
+        show(uri)
