@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import re
+import unicodedata
 import zoneinfo
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -152,7 +153,7 @@ class _Reader:
 
     def group(self, name: str, members: Any) -> tuple[str, ...]:
         if not _is_text(name, None):
-            self._wrong(name, name, f"a name of printable characters, at most {MAX_TEXT}")
+            self._wrong(name, name, f"a name without control characters, at most {MAX_TEXT} others")
         return self._texts({name: members}, name, PATTERN, PATTERNS, lower=True)
 
     def _wrong(self, key: str, found: Any, right: str) -> None:
@@ -253,7 +254,7 @@ def _is_text(value: Any, form: re.Pattern[str] | None) -> bool:
     return (
         isinstance(value, str)
         and 0 < len(value) <= MAX_TEXT
-        and value.isprintable()
+        and not any(unicodedata.category(character) in ("Cc", "Cs") for character in value)
         and (form is None or form.fullmatch(value) is not None)
     )
 

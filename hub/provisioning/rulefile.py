@@ -129,7 +129,7 @@ def _lines(text: str) -> dict[str, int]:
     """The line of each table and key, by path: enough to point a person at it (tomllib keeps no positions)."""
     lines: dict[str, int] = {}
     table, count = "", 0
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if re.match(r"\s*\[\[\s*rules\s*\]\]", line):
             count += 1
             table = f"rules[{count}]"

@@ -79,7 +79,7 @@ def test_what_is_written_is_meant_for_people() -> None:
 
 # --------------------------------------------------------------------------- there and back
 
-printable = st.text("aZ9 -_\"'\\#=[]{}.,:%åÅ€𝒳", min_size=1, max_size=12)
+printable = st.text("aZ9 -_\"'\\#=[]{}.,:%åÅ€𝒳\u00a0\u2028\u3000", min_size=1, max_size=12)
 address = st.builds("{}@{}".format, st.text("az9.\"'\\-åö", min_size=1), st.text("az9.-", min_size=1))
 pattern = address | st.sampled_from(["*", "*@x", "example.org"])
 times = st.times()

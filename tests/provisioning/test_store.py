@@ -17,6 +17,9 @@ from hub.stanzas.provisioning import SearchQuery, SearchTerm
 from hub.things.model import FieldTypes, NodeRef
 from hub.things.questions import Right
 
+from .content import HUB, fill
+from .engines import Engine
+
 PLC = ThingId("thing@x")
 RACK = ThingId("rack@x", NodeRef("imc1", "MeteringTopology"))
 OWNER, OTHER = "owner@x", "other@x"
@@ -486,6 +489,23 @@ async def test_many_at_once(store: SqlStore) -> None:
     rules = (await store.rule_book()).rules
     assert len({rule.id for rule in rules}) == 20
     assert len((await found(store, SearchTerm("strGtEq", "SN", "0"))).things) == 40
+
+
+@pytest.mark.parametrize("change", [
+    "UPDATE small_things SET value = '{'", "UPDATE tags SET value = 'x' WHERE kind = 'num'",
+    "UPDATE rules SET body = '{}'", "UPDATE rules SET body = 'x'", "UPDATE tokens SET expires = 'tomorrow'",
+    "UPDATE notices SET detail = ''",
+])  # fmt: skip
+async def test_what_somebody_else_wrote_is_said_to_be_unreadable(store: SqlStore, engine: Engine, change: str) -> None:
+    await fill(store)
+    engine.execute(change)
+    with pytest.raises(StoreError, match="backup"):
+        await store.items("questions")
+        await store.thing(HUB)
+        await store.rule_book()
+        await store.token("T1")
+        await store.notices()
+    assert await store.revision() > 0
 
 
 async def test_a_closed_store_says_so(store: SqlStore) -> None:
