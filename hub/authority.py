@@ -5,6 +5,7 @@ It lives as long as the configuration names it; what talks over a stream is buil
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import secrets
 import time
@@ -14,12 +15,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from hub.config_trust import Trust as TrustConfig
+from hub.errors import HubError
 from hub.services.contacts import Contacts
 from hub.services.provisioning import Provisioning
 from hub.services.registration import Hooks, Plan, Registration, trusting
 from hub.services.router import Service
 from hub.services.servers import Servers
-from hub.services.tokens import TokenKeeper
+from hub.services.tokens import Key, TokenKeeper
 from hub.stanzas import iotdisco
 from hub.stanzas.provisioning import TagValues
 from hub.things.model import Tokens
@@ -58,7 +60,8 @@ class Authority:
         trusted = f"{bare(account)}: {' '.join(sorted(config.servers)) or 'discovered'}"
         self._cache = VerdictCache(folder / VERDICTS, config.cache, trusted)
         self._recorder = recorder
-        self._traffic = TokenTraffic()
+        self._traffic, self._key = TokenTraffic(), token_key(config)
+        self._tokens: TokenKeeper | None = None
         self.judge = Provisioned(things, self.trust, self._cache, self._ask, lenient, self._decided, self._shown)
         self._provisioning: Provisioning | None = None
         self._registration: Registration | None = None
@@ -72,21 +75,27 @@ class Authority:
         hooks = Hooks(self._cache.clear, self._changed, contacts.befriend, self._look_for_owner)
         self._servers = servers
         self._registration = Registration(client, servers, self.trust, self.ownership, self._plan, hooks)
-        tokens = TokenKeeper(client, self._traffic, time.monotonic)
+        self._tokens = TokenKeeper(client, self._traffic, time.monotonic, self._key)
         self._provisioning = Provisioning(
-            client, servers, self.trust, self._cache, contacts, tokens, self._plan.timeout, self._changed
+            client, servers, self.trust, self._cache, contacts, self._tokens, self._plan.timeout, self._changed
         )
-        return self._provisioning, self._registration, tokens
+        return self._provisioning, self._registration, self._tokens
 
     def link_changed(self, up: bool, fresh: bool) -> None:
-        if self._servers is None or self._provisioning is None or self._registration is None:
+        if self._servers is None or self._provisioning is None or self._registration is None or self._tokens is None:
             return
         if up and fresh:
             self._servers.forget()
+        if up:
+            self._tokens.start(self._servers, lambda: self.trust.servers)
+        else:
+            self._tokens.stop()
         self._provisioning.link_changed()
         self._registration.link_changed(up, fresh)
 
     def disconnect(self) -> None:
+        if self._tokens is not None:
+            self._tokens.stop()
         if self._registration is not None:
             self._registration.stop()
 
@@ -113,6 +122,22 @@ class Authority:
 
     def _look_for_owner(self, registered: TagValues | None, registry: str) -> None:
         self._search(None if registered is None else iotdisco.encode_uri(registered, registry))
+
+
+def token_key(config: TrustConfig) -> Key | None:
+    """What answers challenges of our own tokens; None, and a word in the log, when it cannot: a hub without a token is
+    still a hub."""
+    if config.certificate is None or config.key is None:
+        return None
+    try:
+        from hub.provisioning.certificates import read_pair  # most nodes need no cryptography
+
+        return read_pair(config.certificate.read_bytes(), config.key.read_bytes(), dt.datetime.now(dt.UTC))
+    except ImportError:
+        log.error("trust.certificate takes one more package: `pip install 'xmpp-iot-hub[tokens]'`; going on without")
+    except (OSError, HubError) as error:
+        log.error("trust.certificate and trust.key cannot be used, going on without a token: %s", error)
+    return None
 
 
 def tags(meta: Mapping[str, str | int | float]) -> dict[str, str | Decimal]:

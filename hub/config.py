@@ -162,8 +162,10 @@ class Config:
 
     def missing_files(self) -> list[str]:
         """Named files that are not on this machine, in words. A laptop may check a file meant for a Pi."""
-        named = {key: getattr(self.xmpp, key) for key in ("password_file", "certificate", "key", "ca_file")}
-        return [f"xmpp.{key}: {path} does not exist here" for key, path in named.items()
+        named = {f"xmpp.{key}": getattr(self.xmpp, key) for key in ("password_file", "certificate", "key", "ca_file")}
+        if self.trust is not None:
+            named |= {"trust.certificate": self.trust.certificate, "trust.key": self.trust.key}
+        return [f"{key}: {path} does not exist here" for key, path in named.items()
                 if path is not None and not path.exists()]  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """`[provisioning]` of the configuration file: the provisioning server and thing registry; `hub.config` reads and checks
 it.
 
-The limits are those of `hub.provisioning.registry`, `.owner` and `.budgets` under the same names, which the service
-does not know from here: the composition root carries them over.
+The limits are those of `hub.provisioning.sql`, `.registry` and `.owner` under the same names, which the service does
+not know from here: the composition root carries them over.
 """
 
 from __future__ import annotations
@@ -41,11 +41,13 @@ class Provisioning:
     register: tuple[Registrants, ...] = ("*",)
     secondary_trust: bool = False
 
-    tags_per_thing: Annotated[int, Within(30, 1_000)] = 50
+    tags_per_thing: Annotated[int, Within(30, 1_000)] = 64
     things_per_jid: Annotated[int, Within(1, 1_000_000)] = 1_000
     new_things: Annotated[int, Within(1, 10_000_000, "things at once")] = 5_000
     new_things_per_hour: Annotated[int, Within(1, 10_000_000, "things")] = 500
     search_results: Annotated[int, Within(1, 1_000, "things in one answer")] = 100
+    rules_per_owner: Annotated[int, Within(1, 1_000_000)] = 1_000
+    asked_per_device: Annotated[int, Within(1, 1_000_000, "addresses that are remembered")] = 10_000
     disown_wait: Duration = Duration(10)  # noqa: RUF009  # an immutable number
     open_questions: Annotated[int, Within(1, 1_000, "of one owner")] = 20
     replies_per_minute: Annotated[int, Within(1, 1_000, "to one owner")] = 30

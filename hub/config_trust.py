@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from devices.base import Duration, Matches, Within
@@ -26,12 +27,15 @@ OfflinePolicy = Literal["refuse", "allow-owner"]
 class Trust:
     """`[trust]`: who decides what others may do (XEP-0324), and where this hub is claimed (XEP-0347). `server`: one
     address, several, or "discover" for what our own XMPP server hosts. `registry` None: the first of them. `meta`:
-    tags by which an owner and, later, a search find this hub."""
+    tags by which an owner and, later, a search find this hub. `certificate` and `key`: who the hub is beside its
+    address, by X.509 with an RSA key; in PEM, best for this and nothing else."""
 
     server: TrustedServer | tuple[TrustedServer, ...]
     registry: TrustedServer | None = None
     cache: Annotated[int, Within(0, 100_000, "verdicts")] = 2000
     timeout: Duration = Duration(5)  # noqa: RUF009  # an immutable number
+    certificate: Path | None = None
+    key: Path | None = None
     meta: dict[str, str | int | float] = field(default_factory=dict)
 
     @property
@@ -47,6 +51,8 @@ class Trust:
             return {"server": 'addresses, or "discover" alone'}
         if not 0.1 <= self.timeout <= 60:
             return {"timeout": "from 100ms to 1m"}
+        if (self.certificate is None) != (self.key is None):
+            return {"key" if self.certificate else "certificate": "certificate and key together"}
         if len(self.meta) > MAX_TAGS or len({name.upper() for name in self.meta}) < len(self.meta):
             return {"meta": f"at most {MAX_TAGS} tags, each once (letter case does not count)"}
         for name, value in self.meta.items():

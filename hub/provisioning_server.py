@@ -14,13 +14,11 @@ import logging
 import secrets
 import time
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from hub import notify
-from hub.config_provisioning import POSTGRES
 from hub.config_provisioning import Provisioning as Settings
-from hub.errors import HubError, LinkError, StoreError
+from hub.errors import LinkError, StoreError
 from hub.provisioning.challenges import Challenges
 from hub.provisioning.changes import Changes
 from hub.provisioning.decisions import Decisions
@@ -29,7 +27,9 @@ from hub.provisioning.notices import Notices
 from hub.provisioning.owner import OwnerLimits, Owners
 from hub.provisioning.registry import Registry, RegistryLimits
 from hub.provisioning.service import Provisioning, encode_notice
+from hub.provisioning.sql import Limits
 from hub.provisioning.store import Store
+from hub.provisioning.stores import store_at
 from hub.provisioning.stream import Incoming
 from hub.provisioning.tokens import TokenDesk
 from hub.provisioning.users import UserDesk
@@ -144,16 +144,9 @@ class ProvisioningServer:
 
 
 def store_of(settings: Settings) -> Store:
-    """The store that is configured, not opened yet. Raises HubError when a library is missing."""
-    if settings.store.startswith(POSTGRES):
-        try:
-            from hub.provisioning.postgres import PostgresStore
-        except ImportError:
-            raise HubError("PostgreSQL takes psycopg: `pip install 'xmpp-iot-hub[postgres]'`") from None
-        return PostgresStore(settings.store)
-    from hub.provisioning.sqlite import SqliteStore
-
-    return SqliteStore(Path(settings.store) if settings.store else settings.state_folder / "provisioning.sqlite")
+    """The store that is configured, not opened yet. Raises StoreError when a library is missing."""
+    where = settings.store or str(settings.state_folder / "provisioning.sqlite")
+    return store_at(where, taken(Limits, settings))
 
 
 def secret_of(settings: Settings) -> str:

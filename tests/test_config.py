@@ -393,6 +393,7 @@ TRUST_FAULTS = [
     ('server = ["a", "discover"]', "trust.server", '"discover" alone'),
     ('server = "a"\ncache = -1', "trust.cache", "0 to 100000"),
     ('server = "a"\ntimeout = "0s"', "trust.timeout", "100ms"),
+    ('server = "a"\nkey = "/k.pem"', "trust.certificate", "together"),
     ('server = "a"\nregistry = "a/b"', "trust.registry", "an address"),
     ('server = "a"\nserver_key = 1', "trust.server_key", "server"),
     ('server = "a"\nmeta = { KEY = "1" }', "trust.meta", "neither KEY"),

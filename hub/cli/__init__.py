@@ -7,7 +7,9 @@
     demo.py      hub demo
     exi.py       hub exi: the codec
     gateway.py   hub gateway: EXI in front of a server
+    provisioning.py  hub provisioning: the service and its rules
     audit.py     hub audit: what was decided and done, and whether its log was changed
+    users.py     hub users: whom services let in, and what their users may do
     account.py   whose account a client command uses
     claim_code.py what claims a hub, as a QR code
     show.py      tables, live views and JSON of readings
@@ -40,7 +42,9 @@ _COMMANDS = {
     "check": "hub.cli.files:check",
     "exi": "hub.cli.exi:group",
     "gateway": "hub.cli.gateway:gateway",
+    "provisioning": "hub.cli.provisioning:provisioning",
     "audit": "hub.cli.audit:audit",
+    "users": "hub.cli.users:users",
     "config-schema": "hub.cli.files:config_schema",
     "demo": "hub.cli.demo:demo",
 }

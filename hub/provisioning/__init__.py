@@ -2,7 +2,14 @@
 
     model.py       things, tags, owners, rules: plain values
     rules.py       who may do what: pure, first match in explicit order, refusal by default
-    store.py       what every store promises; sqlite.py and postgres.py keep it
+    plain.py       rules as plain tables; rulefile.py has them in TOML
+    search.py      XEP-0347's searches: operators, masks, regular expressions bounded in time
+    store.py       what every store promises; sqlite.py and postgres.py keep it, stores.py picks one
+    sqlstore.py    what both have in common: transactions (sql*.py) that an engine runs, migrations.py, schema/
     registry.py    XEP-0347: register, claim, search, update, remove, disown
     decisions.py   XEP-0324: questions of things, answered by rules, owners and their hand
+    certificates.py  which X.509 certificates are good enough, and challenges to their keys
+    tokens.py      XEP-0324: who gets a token, and who may show it
+    challenges.py  the same on the wire
+    users.py       XEP-0324: users of services, and their privileges
 """

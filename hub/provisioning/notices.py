@@ -203,6 +203,7 @@ class Notices:
         if notice is None:
             return
         if condition is None or condition in FINAL:
+            self.came(sender)  # what needs no acknowledgement may have waited for that
             await self._done(notice, condition)
         else:
             log.debug("%s is not there for %s (%s)", jid, notice.kind, condition)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import re
+import unicodedata
 import zoneinfo
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ MAX_TEXT: Final = 1023  # characters of one pattern, name or note
 MAX_LIST: Final = 256  # entries of one list
 
 PATTERN: Final = re.compile(r"\*|(?:(?:\*|[^@/\s*]+)@)?[^@/\s*]+")
+PATTERNS: Final = 'patterns like "ann@example.org", "*@example.org" or "*"'
 ADDRESS: Final = re.compile(r"(?:[^@/\s*]+@)?[^@/\s*]+")
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 TYPE_NAMES: Final[Mapping[str, FieldTypes]] = {
@@ -107,10 +109,19 @@ def rule_of(table: Mapping[str, Any], *, known_zones: bool = True) -> Rule:
     return _Reader(known_zones).rule(table)
 
 
+def group_of(name: str, members: Any) -> tuple[str, ...]:
+    """The members of a group, in lower case. Raises NotARule."""
+    reader = _Reader(known_zones=True)
+    patterns = reader.group(name, members)
+    if reader.wrongs:
+        raise NotARule(reader.wrongs)
+    return patterns
+
+
 class _Reader:
     def __init__(self, known_zones: bool) -> None:
         self._known_zones = known_zones
-        self._wrongs: list[Wrong] = []
+        self.wrongs: list[Wrong] = []
 
     def rule(self, table: Mapping[str, Any]) -> Rule:
         self._only(table, KEYS, "")
@@ -120,7 +131,7 @@ class _Reader:
             allow=self._truth(table, "allow"),
             order=self._order(table.get("order", 0)),
             owner=self._one(table, "owner", ADDRESS, 'a bare address like "owner@example.org"').lower(),
-            who=self._texts(table, "who", PATTERN, 'patterns like "ann@example.org", "*@example.org" or "*"', True),
+            who=self._texts(table, "who", PATTERN, PATTERNS, True),
             groups=self._texts(table, "groups", None, "names of groups"),
             tokens=self._texts(table, "tokens", None, "tokens"),
             things=self._texts(table, "things", ADDRESS, 'bare addresses like "thing@example.org"', True),
@@ -136,12 +147,17 @@ class _Reader:
                     self._wrong(key, table[key], "nothing: a friend is one of the whole thing")
         elif right is Right.CONTROL and "types" in table:
             self._wrong("types", table["types"], "nothing: only reading knows field types")
-        if self._wrongs:
-            raise NotARule(self._wrongs)
+        if self.wrongs:
+            raise NotARule(self.wrongs)
         return rule
 
+    def group(self, name: str, members: Any) -> tuple[str, ...]:
+        if not _is_text(name, None):
+            self._wrong(name, name, f"a name without control characters, at most {MAX_TEXT} others")
+        return self._texts({name: members}, name, PATTERN, PATTERNS, lower=True)
+
     def _wrong(self, key: str, found: Any, right: str) -> None:
-        self._wrongs.append(Wrong(key, found, right))
+        self.wrongs.append(Wrong(key, found, right))
 
     def _only(self, table: Mapping[str, Any], known: tuple[str, ...], path: str) -> None:
         for key in table:
@@ -238,7 +254,7 @@ def _is_text(value: Any, form: re.Pattern[str] | None) -> bool:
     return (
         isinstance(value, str)
         and 0 < len(value) <= MAX_TEXT
-        and value.isprintable()
+        and not any(unicodedata.category(character) in ("Cc", "Cs") for character in value)
         and (form is None or form.fullmatch(value) is not None)
     )
 

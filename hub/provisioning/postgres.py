@@ -20,7 +20,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from hub.errors import StoreError
 from hub.provisioning.migrations import VERSION_TABLE, Migration, migrate, shipped
-from hub.provisioning.sql import Limits, Steps
+from hub.provisioning.sql import UNREADABLE, Limits, Steps
 from hub.provisioning.sqlstore import SqlStore
 
 MAX_CONNECTIONS: Final = 8
@@ -76,27 +76,30 @@ class PostgresStore(SqlStore):
         )
 
     async def _read(self, transaction: Callable[[], Steps[T]]) -> T:
-        async with self._connection() as connection:
-            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        async with self._connection(psycopg.IsolationLevel.REPEATABLE_READ) as connection:
             return await _steps(connection, transaction())
 
     async def _write(self, transaction: Callable[[], Steps[T]]) -> T:
-        async with self._connection() as connection:
+        async with self._connection(psycopg.IsolationLevel.READ_COMMITTED) as connection:  # as of after the lock
             await _lock(connection)
             return await _steps(connection, transaction())
 
     @contextlib.asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
+    async def _connection(self, isolation: psycopg.IsolationLevel) -> AsyncIterator[Connection]:
         """With a transaction begun: committed at the end, rolled back by an exception."""
         if self._pool is None:
             raise StoreError("The store is not open.")
         try:
-            async with self._pool.connection() as connection, connection.transaction():
-                yield connection
+            async with self._pool.connection() as connection:
+                await connection.set_isolation_level(isolation)
+                async with connection.transaction():
+                    yield connection
         except (PoolTimeout, PoolClosed, psycopg.OperationalError) as error:
             raise StoreError(f"{_NOT_THERE}: {_said(error)}") from error
         except psycopg.Error as error:
             raise StoreError(f"The database refused: {_said(error)}; nothing was changed.") from error
+        except (ValueError, ArithmeticError) as error:
+            raise StoreError(f"{UNREADABLE} ({error}).") from error
 
     async def _bring_up_to_date(self) -> None:
         """By a connection of its own, whose errors say why; instances that start together wait for each other."""

@@ -7,7 +7,7 @@ Rules of this file
 * A claim that is wrong, half right or too late gets one answer, and makes the next one wait (`budgets.py`).
 * A thing hears of what was done to it by a notice, which waits until it is acknowledged; only being disowned is done
   after the thing has acknowledged it (section 3.15), and not done at all when it does not.
-* What comes in is bounded: tags of a thing, things of a JID, and how fast new things may appear.
+* What comes in is bounded: how fast new things may appear here, tags of a thing and things of a JID by the store.
 """
 
 from __future__ import annotations
@@ -16,17 +16,16 @@ import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Final
 
-from hub.errors import BadRequest, Forbidden, NotAllowed, NotFound, Overload
+from hub.errors import Forbidden, NotAllowed, NotFound, Overload
 from hub.provisioning.budgets import Budget, Guesses
 from hub.provisioning.decisions import Audit
 from hub.provisioning.knowledge import Knowledge
-from hub.provisioning.model import ITSELF, KEY, Found, Ownership, Registered, Tags, ThingId
+from hub.provisioning.model import ITSELF, Found, Ownership, Registered, Tags, ThingId
 from hub.provisioning.notices import Notices
 from hub.provisioning.store import Store
-from hub.stanzas.provisioning import MAX_TAG_NAME, MAX_TAG_VALUE, SearchQuery
+from hub.stanzas.provisioning import SearchQuery
 from hub.things.model import NodeRef
 from hub.trust.access import matches
 
@@ -34,15 +33,10 @@ log = logging.getLogger(__name__)
 
 WRONG_CLAIM: Final = "There is no unclaimed thing with exactly these tags."
 KEY_BYTES: Final = 32
-MAX_DIGITS: Final = 40  # of a numeric tag
-MAX_ID: Final = 1_023  # characters of a node's id, as long as a JID's part may be
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryLimits:
-    tags_per_thing: int = 50
-    """The text predefines 23."""
-    things_per_jid: int = 1_000
     new_things: int = 5_000
     """That may appear at once: a fleet's first start."""
     new_things_per_hour: int = 500
@@ -79,14 +73,10 @@ class Registry:
         Overload and StoreError."""
         if not matches(jid, self._limits.register):
             raise Forbidden("This registry does not take your things.")
-        self._check_tags(tags)
-        thing = ThingId(jid, _checked(node))
+        thing = ThingId(jid, node)
         before = await self._store.thing(thing)
-        if before is None:
-            if len(await self._store.things_at(jid)) >= self._limits.things_per_jid:
-                raise Overload(f"This registry takes at most {self._limits.things_per_jid} things of one address.")
-            if not self._new.spend(self._clock()):
-                raise Overload("Too many new things at once; try again later.")
+        if before is None and not self._new.spend(self._clock()):
+            raise Overload("Too many new things at once; try again later.")
         kept = await self._store.register(thing, tags, self_owned=self_owned)
         if before is None or before.ownership is not kept.ownership:
             self._knowledge.forget(jid)
@@ -96,8 +86,7 @@ class Registry:
     async def update(self, jid: str, node: NodeRef, tags: Tags) -> bool:
         """By the thing itself. False: nobody owns it (any more), nothing is changed, and it may register again. Raises
         NotFound when it is not in the registry."""
-        self._check_tags(tags)
-        thing = ThingId(jid, _checked(node))
+        thing = ThingId(jid, node)
         kept = await self._store.thing(thing)
         if kept is None or kept.removed:
             raise NotFound("You are not in this registry.")
@@ -107,7 +96,7 @@ class Registry:
         return True
 
     async def unregister(self, jid: str, node: NodeRef) -> None:
-        thing = ThingId(jid, _checked(node))
+        thing = ThingId(jid, node)
         if await self._store.thing(thing) is not None:
             await self._store.unregister(thing)
             self._knowledge.forget(jid)
@@ -121,9 +110,7 @@ class Registry:
         if wait > 0:
             log.warning("%s claims again too soon after wrong claims", jid)
             raise Overload(f"Too many wrong claims; try again in {wait:.0f} s.")
-        claimed = None
-        if tags and len(tags) <= self._limits.tags_per_thing:
-            claimed = await self._store.claim(tags, jid, public=public)
+        claimed = await self._store.claim(tags, jid, public=public)
         if claimed is None:
             self._guesses.wrong(jid, self._clock())
             log.warning("%s claimed what is not there, or not his", jid)
@@ -137,7 +124,6 @@ class Registry:
         return claimed
 
     async def update_as_owner(self, owner: str, jid: str, node: NodeRef, tags: Tags) -> None:
-        self._check_tags(tags)
         await self._update(await self._owned(owner, jid, node), tags)
 
     async def remove(self, owner: str, jid: str, node: NodeRef) -> None:
@@ -180,44 +166,19 @@ class Registry:
     # ------------------------------------------------------------------ inside
 
     async def _owned(self, owner: str, jid: str, node: NodeRef) -> Registered:
-        kept = await self._store.thing(ThingId(jid, _checked(node)))
+        kept = await self._store.thing(ThingId(jid, node))
         if kept is None or kept.ownership is Ownership.UNCLAIMED or kept.owner != owner:
             raise _nothing()
         return kept
 
     async def _update(self, kept: Registered, tags: Tags) -> None:
-        after = {name for name in kept.tags if tags.get(name) != ""} | {name for name in tags if tags[name] != ""}
-        if len(after) > self._limits.tags_per_thing:
-            raise Overload(f"A thing has at most {self._limits.tags_per_thing} tags.")
         await self._store.update(kept.id, tags)
         self._knowledge.forget(kept.id.jid)
-
-    def _check_tags(self, tags: Tags) -> None:
-        if len(tags) > self._limits.tags_per_thing:
-            raise BadRequest(f"A thing has at most {self._limits.tags_per_thing} tags.")
-        for name, value in tags.items():
-            if not name or len(name) > MAX_TAG_NAME:
-                raise BadRequest(f"A tag's name has 1 to {MAX_TAG_NAME} characters.")
-            too_long = len(value) > MAX_TAG_VALUE if isinstance(value, str) else not _is_plain(value)
-            if too_long:
-                raise BadRequest(f"The tag {name} is longer than {MAX_TAG_VALUE} characters, or no plain number.")
-            if name == KEY and not isinstance(value, str):
-                raise BadRequest("The tag KEY is a string.")
 
     def _note(self, who: str, what: str, thing: ThingId, answer: str) -> None:
         where = f"{thing.jid} {thing.node.node_id}".strip()
         log.info("%s: %s %s: %s", who, what, where, answer)
         self._audit.record(who, f"{what} {where}", "registry", answer)
-
-
-def _is_plain(value: Decimal) -> bool:
-    return value.is_finite() and len(value.as_tuple().digits) <= MAX_DIGITS and abs(value.adjusted()) <= 308
-
-
-def _checked(node: NodeRef) -> NodeRef:
-    if any(len(part) > MAX_ID for part in (node.node_id, node.source_id, node.cache_type)):
-        raise BadRequest(f"A node's id has at most {MAX_ID} characters.")
-    return node
 
 
 def _nothing() -> NotFound:

@@ -50,7 +50,7 @@ class Said:
 
     def _part(self) -> str:
         parts = [", ".join(self.names) or "everything"]
-        if self.types:
+        if self.types not in (AS_ASKED, FieldTypes.ALL):
             parts.append("as " + ", ".join(sorted((kind.name or "").lower() for kind in self.types)))
         if self.nodes is not None:
             parts.append("of " + ", ".join(node.node_id or "the thing itself" for node in self.nodes))
@@ -95,9 +95,10 @@ class RuleIndex:
         behind: Mapping[NodeRef, Registered] | None = None,
     ) -> tuple[Verdict, Explanation]:
         """The answer to `thing`'s question at `now` (with a zone). `behind`: nodes of the same JID that are registered
-        by themselves, each with an owner of its own; every other node is the thing's. The question's tokens have to be
-        verified already."""
-        owners = dict.fromkeys(("", thing.owner, *(node.owner for node in (behind or {}).values())))
+        by themselves, each with an owner of its own; every other node is the thing's, and so is friendship, which is
+        with the JID. The question's tokens have to be verified already: as those of the one who asks."""
+        behind = behind if behind and question.right is not Right.FRIEND else {}
+        owners = dict.fromkeys(("", thing.owner, *(node.owner for node in behind.values())))
         rules = [
             rule
             for rule in chain.from_iterable(self._by_owner.get(owner, ()) for owner in owners)
@@ -106,7 +107,7 @@ class RuleIndex:
             and self._means(rule, question)
             and _in_hours(rule, now)
         ]
-        area = _Area(thing, question, behind or {}, rules)
+        area = _Area(thing, question, behind, rules)
         for rule in rules:
             area.apply(rule)
         area.conclude(bare(question.jid))

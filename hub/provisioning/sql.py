@@ -13,9 +13,11 @@ import datetime as dt
 import json
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from hub.errors import BadRequest
+
+UNREADABLE: Final = "The store holds something that this program did not write: mend it, or put back a backup"
 
 Row = Sequence[Any]
 Statement = tuple[str, tuple[str | int, ...]]

@@ -9,8 +9,8 @@ from typing import Final
 
 from hub.errors import BadRequest, Overload, StoreError
 from hub.provisioning.model import Rule, RuleBook
-from hub.provisioning.plain import MAX_LIST, MAX_TEXT, NotARule, plain, rule_of
-from hub.provisioning.sql import Limits, Row, Steps, checked_text, following, revision, written_json
+from hub.provisioning.plain import NotARule, group_of, plain, rule_of
+from hub.provisioning.sql import Limits, Row, Steps, following, revision, written_json
 
 GAP: Final = 10  # between the orders of two rules that were added one after the other: room for one between them
 _COLUMNS: Final = "id, position, owner, body"
@@ -25,12 +25,11 @@ def checked_rule(rule: Rule) -> Rule:
 
 
 def checked_group(name: str, members: Sequence[str]) -> tuple[str, ...]:
-    checked_text(name, "The name of a group", MAX_TEXT)
-    if not name:
-        raise BadRequest("A group has no name.")
-    if len(members) > MAX_LIST:
-        raise Overload(f"A group has at most {MAX_LIST} members.")
-    return tuple(checked_text(member, "A member", MAX_TEXT).lower() for member in members)
+    """In lower case. Raises BadRequest."""
+    try:
+        return group_of(name, list(members))
+    except NotARule as error:
+        raise BadRequest(f"Not a group: {error}.") from None
 
 
 def _read(row: Row) -> Rule:

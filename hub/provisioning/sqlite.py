@@ -20,7 +20,7 @@ from typing import Final, TypeVar
 
 from hub.errors import StoreError
 from hub.provisioning.migrations import VERSION_TABLE, Migration, migrate, shipped
-from hub.provisioning.sql import Limits, Steps
+from hub.provisioning.sql import UNREADABLE, Limits, Steps
 from hub.provisioning.sqlstore import SqlStore
 
 BUSY_S: Final = 10.0
@@ -178,6 +178,8 @@ def _clear_errors(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise StoreError(_in_words(error, path)) from error
+    except (ValueError, ArithmeticError) as error:
+        raise StoreError(f"{path}: {UNREADABLE} ({error}).") from error
 
 
 def _in_words(error: sqlite3.Error, path: Path) -> str:

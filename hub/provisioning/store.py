@@ -51,7 +51,9 @@ class Store(Protocol):
     # ------------------------------------------------------------------ things (XEP-0347)
 
     async def register(self, thing: ThingId, tags: Tags, *, self_owned: bool) -> Registered:
-        """Keep it with these tags and no others; one that is claimed is left as it is. Returns what is kept."""
+        """Keep it with these tags and no others; one that is claimed is left as it is. Returns what is kept. A
+        self-owned one has itself for owner. Raises BadRequest for tags that no store can keep (as `claim` and `update`
+        do), Overload for more than the limits allow."""
         ...
 
     async def claim(self, tags: Tags, owner: str, *, public: bool) -> Registered | None:
@@ -79,19 +81,20 @@ class Store(Protocol):
 
     async def search(self, search: SearchQuery) -> Found:
         """Searchable things only, in the order of their ids; a search that names KEY finds nothing; nobody's KEY is
-        in the result."""
+        in the result. Raises BadRequest."""
         ...
 
     # ------------------------------------------------------------------ rules
 
     async def rule_book(self) -> RuleBook: ...
     async def add_rule(self, rule: Rule) -> Rule:
-        """With an `order` of 0 it goes behind all of its owner's. Returns it with its id."""
+        """With an `order` of 0 it goes behind all of its owner's. Returns it with its id, which no other ever gets.
+        Raises BadRequest for a rule that means nothing, Overload for one too many."""
         ...
 
     async def remove_rule(self, rule_id: int) -> Rule | None: ...
     async def replace_rules(self, book: RuleBook) -> None:
-        """Import: all rules and groups at once."""
+        """Import: all rules and groups at once, in the order of the book, with new ids. Raises as `add_rule` does."""
         ...
 
     async def set_group(self, name: str, members: Sequence[str]) -> None:

@@ -6,14 +6,15 @@ Rules of this file
 * A challenge that another has to answer is passed on to him in the words it came in, and his answer back.
 * The private key does one thing: it decrypts challenges. Whoever may challenge us may have anything decrypted that is
   encrypted for it in this way, so it is best a key for this and nothing else.
-* No token is no reason to stay away: it is said in the log, and tried again with the next session.
+* No token is no reason to stay away: it is said in the log, and tried again, more and more slowly.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+import random
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 from xml.etree.ElementTree import Element
@@ -21,6 +22,7 @@ from xml.etree.ElementTree import Element
 from hub.errors import BadRequest, Forbidden, HubError, NotFound, PeerConfused, PeerError, PeerRefused, RequestError
 from hub.services.iq import ask
 from hub.services.router import Route
+from hub.services.servers import Servers
 from hub.stanzas.dialects import PROVISIONING_REQUESTS, ProvisioningCodec
 from hub.stanzas.provisioning import ProvisioningRequest
 from hub.things.model import Tokens
@@ -28,6 +30,7 @@ from hub.trust.tokens import OURSELVES, TokenTraffic
 
 log = logging.getLogger(__name__)
 
+FIRST_WAIT_S, LAST_WAIT_S = 5.0, 3600.0  # between two tries
 TIMEOUT_S: Final = 10.0  # for a token
 PASS_ON_S: Final = 3.0  # for the answer of another: less than who challenges us waits
 
@@ -49,6 +52,7 @@ class TokenKeeper:
         self._clock = clock
         self._key = key
         self._own: dict[str, str] = {}
+        self._getting: asyncio.Task[None] | None = None
 
     def features(self) -> Iterable[str]:
         return ()  # what a provisioning server announces (section 4)
@@ -60,15 +64,40 @@ class TokenKeeper:
 
     # ------------------------------------------------------------------ our own
 
+    def start(self, servers: Servers, trusted: Callable[[], Sequence[str]]) -> None:
+        """The link is up: have a token, renewed, of each server we trust, also of those discovered later."""
+        self.stop()
+        if self._key is not None:
+            self._getting = asyncio.create_task(self._until_all(servers, trusted), name="tokens")
+
+    def stop(self) -> None:
+        if self._getting is not None:
+            self._getting.cancel()
+
+    async def _until_all(self, servers: Servers, trusted: Callable[[], Sequence[str]]) -> None:
+        wait, done = FIRST_WAIT_S, set[str]()
+        while not (done and done.issuperset(trusted())):
+            for server in set(trusted()) - done:
+                try:
+                    where, codec = await servers.provisioning(server)
+                except HubError as error:
+                    log.warning("no token from %s: %s", server, error)
+                    continue
+                if await self.obtain(server, where, codec):
+                    done.add(server)
+            if not (done and done.issuperset(trusted())):
+                await asyncio.sleep(wait * (1 - random.random() / 2))  # a building full of hubs must not ask in step
+                wait = min(wait * 2, LAST_WAIT_S)
+
     async def obtain(self, server: str, to: str, codec: ProvisioningCodec) -> bool:
-        """Get a token from `server`, reached at `to`. Whether we have one now."""
+        """Get a token from `server`, reached at `to`. Whether it has given one; one from before is kept."""
         if self._key is None:
             return False
         try:
             self._own[server] = await self._get(self._key, to, codec)
         except HubError as error:
             log.warning("no token from %s: %s", server, error)
-            return server in self._own
+            return False
         log.info("%s has given us a token", server)
         return True
 

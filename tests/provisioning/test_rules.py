@@ -114,6 +114,7 @@ def test_never_more_than_the_model_and_exactly_it_where_that_is_a_product(
     book: RuleBook, thing: Registered, question: Question, now: dt.datetime, behind: dict[NodeRef, Registered]
 ) -> None:
     verdict, explanation = decide(book, thing, question, now, behind)
+    behind = {} if question.right is Right.FRIEND else behind
     nodes, names, kinds = universe(book, question, behind)
     pairs = list(itertools.product(nodes, names, kinds))
     right = {pair for pair in pairs if allowed(book, thing, question, now, pair, behind)}
@@ -279,6 +280,13 @@ def test_a_node_with_an_owner_of_its_own_is_his_to_give() -> None:
     assert verdict == Verdict(True, nodes=(AIR,))
     verdict, _ = decide(book(Rule(Right.READ, True, owner=OTHER)), HUB, READ, NOON, behind)
     assert verdict == Verdict(True, nodes=(PUMP,))
+
+
+def test_friendship_is_the_owners_of_the_address() -> None:
+    behind = {PUMP: Registered(ThingId(THING, PUMP), {}, Ownership.CLAIMED, OTHER)}
+    friend = Rule(Right.FRIEND, True, owner=OWNER)
+    assert decide(book(friend), HUB, FRIEND, NOON, behind)[0] == Verdict(True)
+    assert decide(book(replace(friend, owner=OTHER)), HUB, FRIEND, NOON, behind)[0] == REFUSED
 
 
 def test_the_explanation_names_each_rule_and_its_part() -> None:

@@ -17,6 +17,9 @@ from hub.stanzas.provisioning import SearchQuery, SearchTerm
 from hub.things.model import FieldTypes, NodeRef
 from hub.things.questions import Right
 
+from .content import HUB, fill
+from .engines import Engine
+
 PLC = ThingId("thing@x")
 RACK = ThingId("rack@x", NodeRef("imc1", "MeteringTopology"))
 OWNER, OTHER = "owner@x", "other@x"
@@ -488,6 +491,23 @@ async def test_many_at_once(store: SqlStore) -> None:
     assert len((await found(store, SearchTerm("strGtEq", "SN", "0"))).things) == 40
 
 
+@pytest.mark.parametrize("change", [
+    "UPDATE small_things SET value = '{'", "UPDATE tags SET value = 'x' WHERE kind = 'num'",
+    "UPDATE rules SET body = '{}'", "UPDATE rules SET body = 'x'", "UPDATE tokens SET expires = 'tomorrow'",
+    "UPDATE notices SET detail = ''",
+])  # fmt: skip
+async def test_what_somebody_else_wrote_is_said_to_be_unreadable(store: SqlStore, engine: Engine, change: str) -> None:
+    await fill(store)
+    engine.execute(change)
+    with pytest.raises(StoreError, match="backup"):
+        await store.items("questions")
+        await store.thing(HUB)
+        await store.rule_book()
+        await store.token("T1")
+        await store.notices()
+    assert await store.revision() > 0
+
+
 async def test_a_closed_store_says_so(store: SqlStore) -> None:
     await store.close()
     await store.close()
@@ -495,3 +515,38 @@ async def test_a_closed_store_says_so(store: SqlStore) -> None:
         await store.revision()
     await store.open()
     assert await store.revision() == 0
+
+
+# --------------------------------------------------------------------------- several instances
+
+
+async def test_a_lease_has_one_holder_until_it_is_over_or_given_back(store: SqlStore) -> None:
+    await store.add_notices([PLC], "removed", {})
+    (notice,) = await store.notices("thing@x")
+    assert sorted(await asyncio.gather(*(store.lease_notice(notice.id, 60) for _ in range(4)))) == [False] * 3 + [True]
+    assert await store.lease_notice(notice.id, 0)
+    assert await store.lease_notice(notice.id, -1)  # over as soon as it began
+    assert await store.lease_notice(notice.id, 60)
+    assert not await store.lease_notice(notice.id, 60)
+    await store.notice_done(notice.id)
+    assert not await store.lease_notice(notice.id, 60)
+
+
+async def test_of_several_who_put_or_take_one_succeeds(store: SqlStore) -> None:
+    kept = await asyncio.gather(*(store.put_new("area", "key", {"n": number}) for number in range(4)))
+    assert kept.count(True) == 1
+    assert await store.get("area", "key") == {"n": kept.index(True)}
+    taken = await asyncio.gather(*(store.take("area", "key") for _ in range(4)))
+    assert [value for value in taken if value is not None] == [{"n": kept.index(True)}]
+    assert await store.take("area", "key") is None and await store.put_new("area", "key", {})
+
+
+async def test_what_is_at_an_address_and_whom_it_asked_about(store: SqlStore) -> None:
+    behind = [ThingId("rack@x", NodeRef(name)) for name in ("b", "a")]
+    for thing in (*behind, ThingId("rack@x"), PLC):
+        await store.register(thing, TAGS, self_owned=False)
+    assert [found.id for found in await store.things_at("rack@x")] == [ThingId("rack@x"), behind[1], behind[0]]
+    assert await store.things_at("nobody@x") == ()
+    for jid in ("c@x", "b@x", "c@x"):
+        await store.note_asker("rack@x", jid)
+    assert await store.asked_by("rack@x") == ("b@x", "c@x") and await store.asked_by("c@x") == ()

@@ -14,8 +14,10 @@ import pytest
 from hub.cli import gateway as gateway_command
 from hub.cli import hub
 from hub.cli import node as node_command
+from hub.cli import provisioning as provisioning_command
 from hub.gateway.limits import Limits
 from hub.gateway.server import FILES_PER_CONNECTION, OTHER_FILES
+from hub.services import audit
 from hub.session import link
 from hub.things import sampler
 
@@ -23,7 +25,8 @@ CHECKOUT = Path(__file__).parents[2]
 FOLDER = CHECKOUT / "systemd"
 UNIT = FOLDER / "hub-node.service"
 GATEWAY = FOLDER / "hub-gateway.service"
-BOTH = pytest.mark.parametrize("file", [UNIT, GATEWAY], ids=lambda file: file.stem)
+PROVISIONING = FOLDER / "hub-provisioning.service"
+EACH = pytest.mark.parametrize("file", [UNIT, GATEWAY, PROVISIONING], ids=lambda file: file.stem)
 MAX_EXPOSURE = 2.0
 
 
@@ -71,7 +74,7 @@ def verify(machine: Path, text: str, name: str = UNIT.name) -> subprocess.Comple
     return analyze("verify", "--man=no", f"--root={machine}", name)
 
 
-@BOTH
+@EACH
 def test_systemd_finds_nothing_wrong_with_the_unit(machine: Path, file: Path) -> None:
     done = verify(machine, file.read_text(), file.name)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
@@ -90,7 +93,7 @@ def test_what_is_wrong_would_be_found(machine: Path, right: str, wrong: str) -> 
     assert wrong.rpartition("=")[2] in done.stderr or wrong.partition("=")[0] in done.stderr
 
 
-@BOTH
+@EACH
 def test_exposure_is_at_most_two(file: Path) -> None:
     done = analyze("security", "--offline=true", "--no-pager", str(file))
     found = re.search(rf"Overall exposure level for {re.escape(file.name)}: (\d+\.\d+)", done.stdout)
@@ -135,6 +138,17 @@ def test_the_gateways_command_is_the_one_we_have() -> None:
     assert program == only("ExecStart").split()[0]
     assert hub.get_command(None, command) is gateway_command.gateway  # type: ignore[arg-type]  # as above
     assert Path(config).parent == Path("/etc") / only("ConfigurationDirectory", GATEWAY)
+
+
+def test_the_provisioning_servers_command_is_the_one_we_have() -> None:
+    program, command, config = only("ExecStart", PROVISIONING).split()
+    assert program == only("ExecStart").split()[0]
+    group = hub.get_command(None, command)  # type: ignore[arg-type]  # as above
+    assert group is provisioning_command.provisioning
+    assert Path(config) == provisioning_command.DEFAULT_CONFIG
+    assert only("Restart", PROVISIONING) == "always"
+    seconds = re.fullmatch(r"(\d+)s", only("TimeoutStopSec", PROVISIONING))
+    assert seconds is not None and int(seconds[1]) >= 2 * (link.CLOSE_TIMEOUT_S + audit.PATIENCE_S)
 
 
 def test_there_is_time_to_tell_the_gateways_clients() -> None:

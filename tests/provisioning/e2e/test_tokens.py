@@ -8,14 +8,16 @@ import base64
 import contextlib
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
 import pytest
 
-from hub.errors import HubError
+from hub.config import parse
+from hub.errors import HubError, PeerRefused
 from hub.provisioning.certificates import KeyPair, read_pair
-from hub.provisioning.model import Rule
+from hub.provisioning.model import Rule, ThingId
 from hub.provisioning.users import Entrance, User, UserBook
 from hub.services.iq import ask
 from hub.services.router import Router
@@ -28,10 +30,11 @@ from hub.things.model import FieldTypes, NodeRef, Tokens
 from hub.things.questions import Question, Right, bare
 from hub.trust.tokens import TokenTraffic
 from tests.e2e.raw import RawClient, condition
+from tests.e2e.world import running
 from tests.helpers import until
 from tests.provisioning import keys
 
-from .house import OLD, SERVICE, House, claimed, serving
+from .house import OLD, SERVICE, House, claim, claimed, serving
 
 NF = "urn:nf:iot:prov:d:1.0"
 
@@ -200,3 +203,45 @@ async def test_no_token_is_no_reason_to_stay_away(house: House, caplog: pytest.L
         with pytest.raises(HubError):
             await ask(party.client, "localhost", "get", party.codec.encode_get_token(b"x"))
     assert "no token from stranger@localhost" in caplog.text
+
+
+async def test_a_node_gets_its_token_at_start_and_passes_challenges_on(house: House, tmp_path: Path) -> None:
+    """The whole way: a service's token, shown to a node by somebody in between, under a rule that names it."""
+    (tmp_path / "token.pem").write_bytes(keys.pem(key_pair("two").certificate))
+    (tmp_path / "token.key").write_bytes(keys.key_pem(keys.rsa_key("two")))
+    trust = f'server = "{SERVICE}"\ncertificate = "{tmp_path}/token.pem"\nkey = "{tmp_path}/token.key"'
+    things = '[things.air]\ndriver = "simulated"\n'
+    text = house.server.text(things, tmp_path / "node", user="thing", trust=trust)
+    service, between, thief = Party(house, "reader", key_pair("one")), Party(house, "rack"), Party(house, "stranger")
+    store = house.running.store
+    async with running(parse(text)), parties(service, between, thief), house.client("owner") as owner:
+        deadline = time.monotonic() + 20
+        while (registered := await store.thing(ThingId("thing@localhost"))) is None or not await store.get(
+            "tokens", "thing@localhost"
+        ):
+            assert time.monotonic() < deadline, "the node registers and gets its token"
+            await asyncio.sleep(0.05)
+        tags = "".join(f"<str name='{name}' value='{value}'/>" for name, value in registered.tags.items())
+        assert (await claim(owner, tags)).get("type") == "result"
+
+        assert await service.keeper.obtain(SERVICE, SERVICE, service.codec)
+        shown = service.keeper.show(between.jid)
+        await store.add_rule(Rule(Right.READ, True, tokens=(shown.device,)))
+        await house.running.knowledge.look()
+        between.keeper.arrived(shown, service.jid)
+        between.keeper.passed_on(shown, service.jid, "thing@localhost/hub")
+
+        async def reads(party: Party) -> bool:
+            request = Element("{urn:xmpp:iot:sensordata}req", seqnr="1", momentary="true", deviceToken=shown.device)
+            try:
+                await ask(party.client, "thing@localhost/hub", "get", request)
+            except PeerRefused as refused:
+                assert refused.condition in ("forbidden", "not-allowed"), refused
+                return False
+            return True
+
+        deadline = time.monotonic() + 20
+        while not await reads(between):  # until the node knows its owner
+            assert time.monotonic() < deadline, "read with the token of the service"
+            await asyncio.sleep(0.1)
+        assert not await reads(thief)
