@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element, XMLPullParser
 from xml.sax.saxutils import quoteattr
 
 from .raw import CLIENT, STREAM, TIMEOUT_S, RawClient
-from .world import World
+from .world import EjabberdWorld, World
 
 OLD, NEW = "urn:xmpp:iot:provisioning", "urn:nf:iot:prov:d:1.0"
 DISCO = {OLD: "urn:xmpp:iot:discovery", NEW: "urn:nf:iot:disco:1.0"}
@@ -27,21 +27,31 @@ ACCEPT = "jabber:component:accept"
 HUB, BARE = "greenhouse@localhost/hub", "greenhouse@localhost"
 
 
-class TrustWorld(World):
-    """A server that knows a component, and an account that can be one."""
+class Town:
+    """What a server of the tests adds to one: a component that it knows, and people with rosters."""
 
-    def __init__(self, folder: Path, exi: bool = False) -> None:
-        super().__init__(folder, exi=exi, components={COMPONENT: SECRET})
+    component_port: int
+    ca_file: Path
 
     @contextlib.asynccontextmanager
     async def person(self, name: str) -> AsyncIterator[RawClient]:
         """Somebody with a roster: who has one is told of what becomes of his contacts."""
-        async with self.client(name) as client:
+        async with self.client(name) as client:  # type: ignore[attr-defined]  # a Place has it
             await client.ask(None, "get", "<query xmlns='jabber:iq:roster'/>")
             yield client
 
     def component(self) -> RawComponent:
         return RawComponent("127.0.0.1", self.component_port, self.ca_file, COMPONENT, SECRET)
+
+
+class TrustWorld(Town, World):
+    def __init__(self, folder: Path, exi: bool = False) -> None:
+        World.__init__(self, folder, exi=exi, components={COMPONENT: SECRET})
+
+
+class EjabberdTrustWorld(Town, EjabberdWorld):
+    def __init__(self, folder: Path) -> None:
+        EjabberdWorld.__init__(self, folder, exi=False, components={COMPONENT: SECRET})
 
 
 class RawComponent(RawClient):
