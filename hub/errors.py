@@ -7,6 +7,7 @@ HubError
 │   ├── NotFound         … names a thing, field, parameter or session that is not here
 │   ├── BadRequest       … sent something malformed or out of range; may carry an error per parameter
 │   ├── NotSupported     … asks for what this hub does not do
+│   ├── NotAllowed       … asks for what cannot be done by anybody as things stand
 │   ├── Conflict         … asks for what another is doing right now
 │   └── Overload         … asks for more than the limits allow
 ├── ActuatorError        the output did not do what it was told
@@ -80,6 +81,10 @@ class NotSupported(RequestError):
     pass
 
 
+class NotAllowed(RequestError):
+    pass
+
+
 class Conflict(RequestError):
     pass
 
@@ -126,11 +131,13 @@ STANZA_CONDITIONS: Mapping[type[HubError], tuple[str, str]] = {
     NotFound: ("cancel", "item-not-found"),
     BadRequest: ("modify", "bad-request"),
     NotSupported: ("cancel", "feature-not-implemented"),
+    NotAllowed: ("cancel", "not-allowed"),
     Conflict: ("wait", "conflict"),
     Overload: ("wait", "resource-constraint"),
     ActuatorError: ("wait", "internal-server-error"),
 }
-"""(error type, condition) as XEP-0323 section 3.3 and XEP-0325 section 5.1 recommend; RFC 6120 8.3 for the rest."""
+"""(error type, condition) as XEP-0323 section 3.3, XEP-0325 section 5.1 and XEP-0347 section 3.15 recommend;
+RFC 6120 8.3 for the rest."""
 
 
 def stanza_condition(error: HubError) -> tuple[str, str]:

@@ -194,11 +194,17 @@ def _openssl(folder: Path, *arguments: str) -> None:
 
 
 def free_port() -> int:
-    """A port on loopback that was free a moment ago."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """A port on loopback for a server that sets SO_REUSEADDR, which all do; nobody else gets it meanwhile.
+
+    A bound socket that does not listen keeps the kernel from giving the port to anybody who asks for any; that it may
+    be bound again is said only after it was bound, or the kernel would give it to the next of us.
+    """
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    port: int = sock.getsockname()[1]
+    sock.detach()  # bound as long as this process lives
+    return port
 
 
 def end_with_parent() -> None:

@@ -11,7 +11,16 @@ from decimal import Decimal
 from typing import Protocol
 from xml.etree.ElementTree import Element
 
-from hub.stanzas import control_nf, control_xmpp, sensor_data_nf, sensor_data_xmpp
+from hub.stanzas import (
+    control_nf,
+    control_xmpp,
+    discovery_nf,
+    discovery_xmpp,
+    provisioning_nf,
+    provisioning_xmpp,
+    sensor_data_nf,
+    sensor_data_xmpp,
+)  # fmt: skip
 from hub.stanzas.provisioning import (
     AccessQuestion,
     DiscoveryRequest,
@@ -46,7 +55,8 @@ class ProvisioningCodec(Protocol):
     """XEP-0324 in one dialect; both ends. Decoders raise BadRequest for what is malformed. Where the newer dialect has
     no such element an encoder raises NotSupported and a decoder knows no such tag.
 
-    `namespaces` are those it is announced by: one in the XSF's dialect, three (device, owner, tokens) in the newer.
+    `namespaces` are those it is announced by: one in the XSF's dialect, two (device, tokens) in the newer. Its third,
+    for owners, is no part of this codec.
     Tags of what can arrive, in Clark notation, are the keys of `requests`: what each is.
     """
 
@@ -63,7 +73,10 @@ class ProvisioningCodec(Protocol):
         ...
 
     def encode_clear_cache(self) -> Element: ...
-    def encode_clear_cache_done(self) -> Element: ...
+    def encode_clear_cache_done(self) -> Element | None:
+        """None: an empty result says it."""
+        ...
+
     def encode_friend(self, jid: str) -> Element: ...
     def encode_unfriend(self, jid: str) -> Element: ...
     def decode_friend(self, element: Element) -> str:
@@ -148,9 +161,31 @@ _CONTROL: tuple[control_xmpp.Control, ...] = (
     control_nf.Control("urn:ieee:iot:ctr:1.0"),
     control_nf.Control("urn:nfi:iot:ctr:1.0"),
 )
+_PROVISIONING: tuple[ProvisioningCodec, ...] = (
+    provisioning_xmpp.Provisioning(),
+    provisioning_nf.Provisioning("nf"),
+    provisioning_nf.Provisioning("ieee"),
+    provisioning_nf.Provisioning("nfi"),
+)
+_DISCOVERY: tuple[DiscoveryCodec, ...] = (
+    discovery_xmpp.Discovery(),
+    discovery_nf.Discovery("urn:nf:iot:disco:1.0"),
+    discovery_nf.Discovery("urn:ieee:iot:disco:1.0"),
+    discovery_nf.Discovery("urn:nfi:iot:disco:1.0"),
+)
 
 SENSOR_DATA: Mapping[str, SensorDataCodec] = {codec.namespace: codec for codec in _SENSOR_DATA}
 CONTROL: Mapping[str, control_xmpp.Control] = {codec.namespace: codec for codec in _CONTROL}
+PROVISIONING: Mapping[str, ProvisioningCodec] = {name: codec for codec in _PROVISIONING for name in codec.namespaces}
+DISCOVERY: Mapping[str, DiscoveryCodec] = {codec.namespace: codec for codec in _DISCOVERY}
+
+PROVISIONING_REQUESTS: Mapping[str, tuple[ProvisioningCodec, ProvisioningRequest]] = {
+    tag: (codec, request) for codec in _PROVISIONING for tag, request in codec.requests.items()
+}
+"""Which codec reads a payload, and what it is, by its tag in Clark notation."""
+DISCOVERY_REQUESTS: Mapping[str, tuple[DiscoveryCodec, DiscoveryRequest]] = {
+    tag: (codec, request) for codec in _DISCOVERY for tag, request in codec.requests.items()
+}
 
 TELEMETRY = sensor_data_xmpp.SensorData()
 """What telemetry is published in: every subscriber gets the same bytes, so one dialect has to be chosen."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
 
 from devices.base import Value, ValueType
+from hub.stanzas.provisioning import MAX_TAG_NAME, FoundThing, SearchQuery, SearchTerm
 from hub.things.model import (
     Answer,
     Assignment,
@@ -22,6 +25,7 @@ from hub.things.model import (
     Tokens,
     Trouble,
 )
+from hub.things.questions import AS_ASKED, Question, Right, Verdict
 
 quick = settings(max_examples=60, deadline=None)
 thorough = settings(max_examples=300, deadline=None)
@@ -122,3 +126,64 @@ def commands(draw: st.DrawFn, types: list[ValueType]) -> Command:
     from_form = st.builds(Assignment, names.filter(lambda n: n not in ("xdd session", "FORM_TYPE")), texts, st.none())
     assignments = draw(tuples(from_form) | tuples(st.sampled_from(types).flatmap(typed)))
     return Command(draw(tuples(nodes)) or None, assignments, draw(tokens))
+
+
+# --------------------------------------------------------------------------- provisioning and discovery
+
+jids = st.from_regex(r"([a-z0-9._-]{1,8}@)?[a-z0-9-]{1,8}(\.[a-z]{2,4})?", fullmatch=True)
+several_nodes = st.lists(nodes, unique=True, max_size=3).map(tuple)
+several_names = st.lists(names, unique=True, max_size=3).map(tuple)
+
+
+@st.composite
+def questions(draw: st.DrawFn) -> Question:
+    right = draw(st.sampled_from(Right))
+    if right is Right.FRIEND:
+        return Question(right, draw(jids))
+    types = draw(flags(FieldTypes)) if right is Right.READ else AS_ASKED
+    return Question(right, draw(jids), draw(several_nodes) or None, draw(several_names), types, draw(tokens))
+
+
+@st.composite
+def verdicts(draw: st.DrawFn, question: Question) -> Verdict:
+    """Any answer: with parts of what was asked, and with what was not."""
+    if question.right is Right.FRIEND:
+        return Verdict(draw(st.booleans()), secondary_trust=draw(st.booleans()))
+    some_nodes = nodes | st.sampled_from(question.nodes) if question.nodes else nodes
+    some_names = names | st.sampled_from(question.names) if question.names else names
+    return Verdict(
+        draw(st.booleans()),
+        draw(st.none() | st.lists(some_nodes, unique=True, max_size=3).map(tuple)),
+        draw(st.lists(some_names, unique=True, max_size=3).map(tuple)),
+        draw(st.just(AS_ASKED) | flags(FieldTypes)) if question.right is Right.READ else AS_ASKED,
+    )
+
+
+tag_names = names.map(str.upper).filter(
+    lambda name: len(name) <= MAX_TAG_NAME and name == name.upper() and not re.search(r"[:#\s]", name)
+)
+tag_numbers = st.decimals(-1_000_000, 1_000_000, places=3) | st.integers().map(lambda n: Decimal(n % 10**12))
+tag_values = texts | tag_numbers
+tags = st.dictionaries(tag_names, tag_values, max_size=4)
+addresses = st.just(NodeRef("")) | nodes
+
+
+@st.composite
+def terms(draw: st.DrawFn, operators: list[str]) -> SearchTerm:
+    operator = draw(st.sampled_from(operators))
+    values: st.SearchStrategy[Any] = tag_numbers if operator.startswith("num") else texts
+    if not operator.endswith("Range"):
+        wildcard = draw(names)[:16] if operator == "strMask" else ""
+        return SearchTerm(operator, draw(tag_names), draw(values), wildcard=wildcard)
+    low, high = draw(values | st.none()), draw(values)
+    included = (draw(st.booleans()) if low is not None else True, draw(st.booleans()))
+    return SearchTerm(operator, draw(tag_names), low, high, *included)
+
+
+def searches(operators: list[str]) -> st.SearchStrategy[SearchQuery]:
+    return st.builds(
+        SearchQuery, tuples(terms(operators), 1), st.integers(0, 2**31 - 1), st.none() | st.integers(1, 2**31 - 1)
+    )
+
+
+found_things = tuples(st.builds(FoundThing, jids, jids, addresses, tags))

@@ -26,6 +26,7 @@ from hub.things.thing import Description, Thing
 from hub.things.values import parse_text, to_text
 from tests.stanzas import strategies as some
 from tests.stanzas import vectors_new_dialect, vectors_xep0323, vectors_xep0325
+from tests.stanzas.mischief import grow, nested, spoil, words
 from tests.stanzas.vector import parse, stanzas
 
 THING = Thing(Description("air", parameters=(
@@ -90,41 +91,6 @@ def payloads() -> Iterator[ET.Element]:
 
 SEEDS = [ET.tostring(payload, encoding="unicode") for payload in payloads()]
 
-NASTY = (
-    "", " ", "true", "TRUE", "2", "-1", "NaN", "INF", "1e999999999", "0E-999999999", "9" * 5000, "٣", "１",
-    "2013-02-30T00:00:00", "0000-00-00T00:00:00", "9999-12-31T23:59:59+14:00", "0001-01-01T00:00:00-14:00",
-    "0001-01-01T00:00:00", "9999-12-31T23:59:59.9999999", "2026-11-21T24:00:00Z", "P1Y", "PT" + "9" * 400 + "S",
-    "-P999999999D", "x" * 70_000, "{urn:x}y", "../../etc/passwd", "\ud7ff", "🦑", "<&>\"'", "%s%n",
-    "urn:xmpp:iot:control",
-    "submit", "form", "hidden", "xdd session", "air", "Output", "all",
-)  # fmt: skip
-
-
-def spoil(root: ET.Element, chance: random.Random) -> None:
-    """One thing in the tree becomes wrong."""
-    everyone = list(root.iter())
-    victim = chance.choice(everyone)
-    match chance.randrange(9):
-        case 0 | 1 if victim.attrib:
-            victim.set(chance.choice(list(victim.attrib)), chance.choice(NASTY))
-        case 2 if victim.attrib:
-            del victim.attrib[chance.choice(list(victim.attrib))]
-        case 3:
-            name = chance.choice(["name", "n", "id", "seqnr", "value", "v", "when", "all", "var"])
-            victim.set(name, chance.choice(NASTY))
-        case 4:
-            victim.tag = chance.choice(everyone).tag
-        case 5:
-            victim.tag = "{urn:foreign}" + victim.tag.rpartition("}")[2]
-        case 6:
-            victim.text = chance.choice(NASTY)
-        case 7:
-            copies = range(chance.choice([1, 3, 50]))
-            victim.extend([ET.fromstring(ET.tostring(chance.choice(everyone))) for _ in copies])
-        case _:
-            victim.tag = victim.tag.rpartition("}")[2]  # no namespace at all
-
-
 @pytest.mark.parametrize(("use", "codec"), DECODERS, ids=lambda x: getattr(x, "namespace", getattr(x, "__name__", "")))
 @some.thorough
 @given(st.integers(0, 2**32), st.sampled_from(SEEDS))
@@ -140,33 +106,14 @@ def test_a_spoilt_vector_has_a_meaning_or_is_refused(use: Use, codec: Any, seed:
     use(codec, element)
 
 
-TAGS = sorted({element.tag for xml in SEEDS for element in ET.fromstring(xml).iter()})
-ATTRIBUTES = sorted({name for xml in SEEDS for element in ET.fromstring(xml).iter() for name in element.attrib})
-
-
-def grow(chance: random.Random, depth: int = 0) -> ET.Element:
-    """Any tree of known words with nasty texts."""
-    element = ET.Element(chance.choice(TAGS))
-    for name in chance.sample(ATTRIBUTES, chance.randrange(6)):
-        element.set(name, chance.choice(NASTY))
-    element.text = chance.choice(NASTY)
-    if depth < 4:
-        element.extend([grow(chance, depth + 1) for _ in range(chance.randrange(4))])
-    return element
+TAGS, ATTRIBUTES = words(SEEDS)
 
 
 @pytest.mark.parametrize(("use", "codec"), DECODERS, ids=lambda x: getattr(x, "namespace", getattr(x, "__name__", "")))
 @some.quick
 @given(st.integers(0, 2**32))
 def test_any_tree_has_a_meaning_or_is_refused(use: Use, codec: Any, seed: int) -> None:
-    use(codec, grow(random.Random(seed)))
-
-
-def nested(tag: str, depth: int) -> ET.Element:
-    root = element = ET.Element(tag, {"seqnr": "1", "id": "1"})
-    for _ in range(depth):
-        element = ET.SubElement(element, tag)
-    return root
+    use(codec, grow(random.Random(seed), TAGS, ATTRIBUTES))
 
 
 @pytest.mark.parametrize(("use", "codec"), DECODERS, ids=lambda x: getattr(x, "namespace", getattr(x, "__name__", "")))

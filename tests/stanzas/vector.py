@@ -1,17 +1,19 @@
 """One table for both directions: the XML of a stanza, what it means, and what we write for the same meaning.
 
-The XML of the published examples stands in `xep0323.xml` and `xep0325.xml`, by example; the tables beside them
-(`vectors_xep0323.py`, `vectors_xep0325.py`) hold the meaning of each of their stanzas, in order.
+The XML of the published examples stands in `xep0323.xml` and its like, by example; the tables beside them
+(`vectors_xep0323.py` and so on) hold the meaning of each of their stanzas, in order.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from hub.things.values import to_text
 
@@ -62,12 +64,24 @@ def texts(file: str) -> dict[int, list[str]]:
     return found
 
 
+def cases(tables: Mapping[str, Any]) -> Iterator[Any]:
+    """Each vector with the text of its stanza: the n-th vector of an example belongs to its n-th stanza."""
+    for name, table in tables.items():
+        written = texts(table.FILE)
+        taken = dict.fromkeys(written, 0)
+        for vector in table.VECTORS:
+            nth = taken[vector.example]
+            taken[vector.example] += 1
+            stanza = written[vector.example][nth]
+            yield pytest.param(vector, stanza, id=f"{name}-example-{vector.example}-{nth + 1}-{vector.kind}")
+
+
 def _top_level(body: str) -> Iterator[str]:
-    """Stanzas begin and end at an indentation of four."""
+    """Stanzas begin and end at an indentation of four; an empty one is one line."""
     lines: list[str] = []
     for line in body.splitlines():
         lines.append(line)
-        if line.startswith("    </"):
+        if line.startswith("    </") or (line.startswith("    <") and line.endswith("/>")):
             yield "\n".join(lines)
             lines = []
     assert not lines
