@@ -25,7 +25,7 @@ from typing import Final
 from hub import exi
 from hub.gateway import xsdfile
 from hub.gateway.bounds import Bounds
-from hub.gateway.xsdfile import SchemaRefused
+from hub.gateway.xsdfile import SchemaRefused, Shape
 
 WRAPPER: Final = "canonical.xsd"
 OUTPUT: Final = "set.exig"
@@ -52,7 +52,7 @@ async def compiled(files: Mapping[str, bytes], bounds: Bounds, scratch: Path) ->
     SchemaRefused when the set is at fault, NotCompiled when it is not or may not be."""
     with tempfile.TemporaryDirectory(dir=scratch, prefix="compile-") as name:
         folder = Path(name)
-        await asyncio.to_thread(_lay_out, files, folder)
+        await asyncio.to_thread(_lay_out, files, folder, bounds.shape)
         status, said = await _run(folder, bounds)
         if status == REFUSED:
             raise SchemaRefused(said or "it cannot be compiled")
@@ -68,11 +68,11 @@ async def compiled(files: Mapping[str, bytes], bounds: Bounds, scratch: Path) ->
     return data
 
 
-def _lay_out(files: Mapping[str, bytes], folder: Path) -> None:
+def _lay_out(files: Mapping[str, bytes], folder: Path, shape: Shape) -> None:
     locations = {namespace: f"{number}.xsd" for number, namespace in enumerate(sorted(files))}
     (folder / WRAPPER).write_bytes(xsdfile.wrapper(locations))
     for namespace, location in locations.items():
-        (folder / location).write_bytes(xsdfile.located(files[namespace], locations))
+        (folder / location).write_bytes(xsdfile.located(files[namespace], locations, shape))
 
 
 async def _run(folder: Path, bounds: Bounds) -> tuple[int, str]:

@@ -44,12 +44,12 @@ class Gateway:
     async def start(self) -> None:
         """Raises LinkError where an address cannot be listened on."""
         self._make_room()
-        loop = asyncio.get_running_loop()
+        loop, limits = asyncio.get_running_loop(), self.shared.limits
         for port, addresses in self._listen.items():
-            arrived = functools.partial(self._arrived, port)
+            made = functools.partial(Wire, limits, functools.partial(self._arrived, port))
             for host, number in addresses:
                 try:
-                    server = await loop.create_server(functools.partial(Wire, arrived), host, number, backlog=1024)
+                    server = await loop.create_server(made, host, number, backlog=limits.backlog)
                 except OSError as error:
                     await self.drain()
                     raise LinkError(f"{host}:{number} cannot be listened on: {error.strerror or error}") from None

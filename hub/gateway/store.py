@@ -38,7 +38,7 @@ from hub.gateway.download import Downloader
 from hub.gateway.folder import Folder, Full
 from hub.gateway.product import BuiltIn
 from hub.gateway.records import Configuration
-from hub.gateway.xsdfile import SchemaRefused
+from hub.gateway.xsdfile import SchemaRefused, Shape
 from hub.session.exi_setup import SchemaFile, Settings
 
 __all__ = ["Agreement", "BuiltIn", "Known", "Store"]
@@ -48,7 +48,6 @@ log = logging.getLogger(__name__)
 SCHEMAS: Final = "schemas"
 GRAMMARS: Final = "grammars"
 CONFIGURATIONS: Final = "configurations"
-MAX_REFUSED: Final = 1_000  # sets
 IDENTIFIER: Final = re.compile(rf"[0-9a-f]{{{records.DIGITS}}}")
 KINDS: Final = {
     SCHEMAS: re.compile(r"[0-9a-f]{64}\.xsd"),
@@ -126,7 +125,7 @@ class Store:
         """The name of an XSD file that is here from now on, and may have been before. Raises SchemaRefused."""
         if len(data) > self.bounds.schema_size:
             raise SchemaRefused(f"it has more than {self.bounds.schema_size} bytes")
-        schema = SchemaFile.of((await asyncio.to_thread(xsdfile.read, data)).namespace, data)
+        schema = SchemaFile.of((await asyncio.to_thread(xsdfile.read, data, self.bounds.shape)).namespace, data)
         known = (await self.known([schema])).get(schema)
         if known is None:
             try:
@@ -167,9 +166,9 @@ class Store:
         if data is None:
             return None
         try:
-            if SchemaFile.of(xsdfile.read(data).namespace, data) != schema:
+            if SchemaFile.of(xsdfile.read(data, self.bounds.shape).namespace, data) != schema:
                 raise SchemaRefused("it is not the file that its name says")
-            self._index[schema] = _known(data)
+            self._index[schema] = _known(data, self.bounds.shape)
         except SchemaRefused as error:
             self._folder.set_aside(path, str(error))
             return None
@@ -274,7 +273,7 @@ class Store:
         del self._tasks[set_id]
         if not task.cancelled() and isinstance(error := task.exception(), SchemaRefused):
             self._refused[set_id] = str(error)
-            while len(self._refused) > MAX_REFUSED:
+            while len(self._refused) > self.bounds.refusals_kept:
                 self._refused.popitem(last=False)
 
     async def _make(self, set_id: str, configuration: Configuration) -> Compiled:
@@ -337,8 +336,8 @@ def _configuration_path(identifier: str) -> str:
     return f"{CONFIGURATIONS}/{identifier}.json"
 
 
-def _known(data: bytes) -> Known:
-    return Known(_sha256(data), xsdfile.read(data).imports)
+def _known(data: bytes, shape: Shape = Shape()) -> Known:  # noqa: B008  # it is frozen
+    return Known(_sha256(data), xsdfile.read(data, shape).imports)
 
 
 def _sha256(data: bytes) -> str:

@@ -99,7 +99,7 @@ async def gateway_for(
     world: World | Ejabberd, folder: Path, limits: Limits | None = None, bounds: Bounds | None = None, **domain: Any
 ) -> AsyncIterator[Running]:
     limits = limits or Limits()
-    bounds = replace(bounds or Bounds(), limits=limits.exi)
+    bounds = replace(bounds or Bounds(), limits=limits.exi(limits.stanza_size))
     store = Store(folder / "store", bounds, built_in())
     shared = Shared(
         Domains([domain_of(world, **domain)]), limits, Figures(), lambda: Negotiator(store, bounds),
