@@ -14,7 +14,7 @@ from hub.gateway.xmlreader import Bounds
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     connections: int = 4_000
-    connections_per_address: int = 400  # many nodes stand behind one router
+    connections_per_address: int = 400  # many nodes stand behind one router; of IPv6, a network of 64 bits
     backlog: int = 1_024  # connections that the kernel holds until they are let in
     stanza_size: int = 262_144  # from a client
     stanza_size_before_login: int = 32_768

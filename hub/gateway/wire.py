@@ -63,9 +63,9 @@ class Wire(asyncio.Protocol):
 
     @property
     def peer(self) -> str:
-        """The address of the other end."""
+        """The address of the other end; one of IPv4 as such, also where it came in by IPv6."""
         name = self._transport.get_extra_info("peername") if self._transport is not None else None
-        return str(name[0]) if name else ""
+        return str(name[0]).removeprefix("::ffff:") if name else ""
 
     @property
     def tls_version(self) -> str | None:
