@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from hub import config
 from hub.cli.gateway import address, bounds_of, ports_of, taken
 from hub.config import load, load_gateway, parse
-from hub.config_gateway import Gateway
+from hub.config_gateway import Gateway, GatewayDomain
 from hub.config_schema import schema
 from hub.errors import ConfigError
 from hub.gateway.bounds import Bounds
@@ -76,6 +79,27 @@ def test_options_overrule_the_file(tmp_path: Path) -> None:
     found = load_gateway(file, {"listen": ["[::1]:2"], "exi_listen": ["127.0.0.1:3"]})
     assert ports_of(found) == {Port.ORDINARY: [("::1", 2)], Port.BINARY: [("127.0.0.1", 3)]}
     assert list(found.domains) == ["example.org"]
+
+
+EXAMPLE = Path(config.__file__).with_name("example_gateway.toml")
+
+
+def test_the_example_that_ships_is_good() -> None:
+    assert load_gateway(EXAMPLE, {}).listen == ("[::]:5222",)
+
+
+def test_the_example_shows_every_key_and_its_default(tmp_path: Path) -> None:
+    said = re.sub(r"^# (?=\w+ = )", "", EXAMPLE.read_text(), flags=re.M)
+    head, table, rest = said.partition("[gateway.domains")
+    domain, _, more = rest.partition("# ----")
+    keys = tomllib.loads(head + "# ----" + more)["gateway"]
+    assert set(keys) == {field.name for field in dataclasses.fields(Gateway)} - {"domains"}
+    assert set(tomllib.loads(table + domain)["gateway"]["domains"]["example.org"]) == {
+        field.name for field in dataclasses.fields(GatewayDomain)
+    }
+    found, default = gateway(head + "# ----" + more + table + domain, tmp_path), Gateway()
+    for key in set(keys) - {"exi_listen", "metrics", "store"}:  # which have none
+        assert getattr(found, key) == getattr(default, key), key
 
 
 def test_what_a_client_may_have_when_it_asks(tmp_path: Path) -> None:
