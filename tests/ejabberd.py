@@ -33,6 +33,12 @@ listen:
     zlib: true
     max_stanza_size: 262144
     access: all
+  -
+    port: {direct_port}
+    ip: "127.0.0.1"
+    module: ejabberd_c2s
+    tls: true
+    access: all
 auth_method: [internal]
 auth_password_format: plain
 disable_sasl_mechanisms: ["PLAIN", "X-OAUTH2"]
@@ -55,6 +61,7 @@ class Ejabberd:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.address = Address("127.0.0.1", free_port())
+        self.direct_tls_port = free_port()
         self.ca_file = folder / "ca.pem"
         self.passwords: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -65,7 +72,7 @@ class Ejabberd:
         self.folder.mkdir(parents=True, exist_ok=True)
         make_certificates(self.folder, "localhost")
         (self.folder / "ejabberd.yml").write_text(
-            CONFIG.format(folder=self.folder, port=self.address.port)
+            CONFIG.format(folder=self.folder, port=self.address.port, direct_port=self.direct_tls_port)
         )
         for name in ("spool", "logs", "home"):
             (self.folder / name).mkdir()
