@@ -17,7 +17,7 @@ from hub.cli.exits import NO
 from hub.cli.text import printable
 from hub.provisioning.users import Entrance, Privileges, User, UserBook, is_granted
 
-DEFAULT_CONFIG: Final = Path("/etc/hub/provisioning.toml")
+DEFAULT_CONFIG: Final = Path("/etc/hub/provisioning.toml")  # as in provisioning.py, which imports this
 T = TypeVar("T")
 
 LIST = "Each PRIVILEGE is include=ID or exclude=ID; the first that reaches an id decides."
