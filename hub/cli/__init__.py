@@ -9,7 +9,7 @@
     gateway.py   hub gateway: EXI in front of a server
     provisioning.py  hub provisioning: the service and its rules
     audit.py     hub audit: what was decided and done, and whether its log was changed
-    users.py     hub users: whom services let in, and what their users may do
+    users.py     hub provisioning users: whom services let in, and what their users may do
     account.py   whose account a client command uses
     claim_code.py what claims a hub, as a QR code
     show.py      tables, live views and JSON of readings
@@ -44,7 +44,6 @@ _COMMANDS = {
     "gateway": "hub.cli.gateway:gateway",
     "provisioning": "hub.cli.provisioning:provisioning",
     "audit": "hub.cli.audit:audit",
-    "users": "hub.cli.users:users",
     "config-schema": "hub.cli.files:config_schema",
     "demo": "hub.cli.demo:demo",
 }

@@ -44,15 +44,21 @@ def audit() -> None:
 
 
 def _which(command: Callable[..., None]) -> Callable[..., None]:
+    command = click.option("--provisioning", is_flag=True,
+                           help="The log of the provisioning server of --config.")(command)  # fmt: skip
     command = click.option("--file", "file", type=click.Path(path_type=Path),
                            help="The log itself, in place of --config.")(command)  # fmt: skip
     return click.option("--config", "config", type=click.Path(path_type=Path), default=DEFAULT_CONFIG,
                         show_default=True, help="Of the node whose log it is.")(command)  # fmt: skip
 
 
-def _path(config: Path, file: Path | None) -> Path:
+def _path(config: Path, file: Path | None, provisioning: bool) -> Path:
     """Raises ConfigError, and StoreError when there is no log."""
-    if file is None:
+    if file is None and provisioning:
+        from hub.config import load_provisioning
+
+        file = load_provisioning(config).state_folder / "audit.jsonl"
+    elif file is None:
         from hub.config import load
         from hub.node import state_dir  # brings the whole node along
 
@@ -78,11 +84,11 @@ def _unreadable(file: Path, error: OSError) -> StoreError:
 @click.option("--last", type=click.IntRange(0), default=ROWS, show_default=True, help="Lines at most; 0: all.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: JSON lines on standard output.")
 def show(
-    config: Path, file: Path | None, who: str | None, thing: str | None, since: dt.datetime | None,
+    config: Path, file: Path | None, provisioning: bool, who: str | None, thing: str | None, since: dt.datetime | None,
     until: dt.datetime | None, last: int, as_json: bool,
 ) -> None:  # fmt: skip
     """Show what was decided and done, oldest first. It is not checked: see `hub audit verify`."""
-    path = _path(config, file)
+    path = _path(config, file, provisioning)
     found = (
         entry for entry in _read(path)
         if (who is None or matches(entry.who, (who,)))
@@ -118,10 +124,10 @@ def _names(what: str, thing: str) -> bool:
 @audit.command("verify")
 @_which
 @click.option("--json", "as_json", is_flag=True, help="For programs: JSON on standard output.")
-def verify_(config: Path, file: Path | None, as_json: bool) -> None:
+def verify_(config: Path, file: Path | None, provisioning: bool, as_json: bool) -> None:
     """Check the whole log: every line that was changed, removed, added or moved is named. Exit code 1 when there is
     one."""
-    path = _path(config, file)
+    path = _path(config, file, provisioning)
     try:
         report = verify(path)
         if report.unsealed and _sealed_soon(path, report.last):

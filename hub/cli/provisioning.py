@@ -24,6 +24,7 @@ from hub import notify
 from hub.cli.exits import NO
 from hub.cli.log import start_log
 from hub.cli.text import printable
+from hub.cli.users import users
 from hub.config import load_provisioning
 from hub.errors import StoreError
 from hub.provisioning import plain, rulefile
@@ -57,6 +58,9 @@ def provisioning() -> None:
 
     Without a command it runs: `hub provisioning [CONFIG]`.
     """
+
+
+provisioning.add_command(users)
 
 
 # --------------------------------------------------------------------------- running

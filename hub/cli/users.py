@@ -8,16 +8,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import click
 
 from hub.cli import show
 from hub.cli.exits import NO
-from hub.cli.node import DEFAULT_CONFIG
 from hub.cli.text import printable
 from hub.provisioning.users import Entrance, Privileges, User, UserBook, is_granted
 
+DEFAULT_CONFIG: Final = Path("/etc/hub/provisioning.toml")  # as in provisioning.py, which imports this
 T = TypeVar("T")
 
 LIST = "Each PRIVILEGE is include=ID or exclude=ID; the first that reaches an id decides."

@@ -8,4 +8,8 @@
     sqlstore.py    what both have in common: transactions (sql*.py) that an engine runs, migrations.py, schema/
     registry.py    XEP-0347: register, claim, search, update, remove, disown
     decisions.py   XEP-0324: questions of things, answered by rules, owners and their hand
+    certificates.py  which X.509 certificates are good enough, and challenges to their keys
+    tokens.py      XEP-0324: who gets a token, and who may show it
+    challenges.py  the same on the wire
+    users.py       XEP-0324: users of services, and their privileges
 """

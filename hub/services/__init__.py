@@ -7,5 +7,10 @@
     contacts.py     presence subscriptions: granted to those who may follow us
     pubsub.py       XEP-0060 and 0163: nodes made, configured and published to
     peer.py         the other side: reading, setting, watching a hub from a client
+    provisioning.py XEP-0324, device side: questions, and what servers tell us
+    registration.py XEP-0347, device side: registered, claimed, disowned
+    servers.py      finding provisioning servers and registries
+    tokens.py       XEP-0324, device side: our tokens, and challenges of those we passed on
+    audit.py        the log of decisions and commands, written by a thread
     iq.py           asking one question and getting one answer in time
 """

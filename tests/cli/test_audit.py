@@ -82,10 +82,14 @@ def test_no_log_is_said(tmp_path: Path, command: str) -> None:
     assert ran.code == 1 and "there is no log" in ran.err
 
 
-def test_the_log_of_a_node_is_found_by_its_configuration(log: Path) -> None:
+def test_the_log_of_a_node_and_of_a_service_is_found_by_its_configuration(log: Path) -> None:
     config = log.parent / "hub.toml"
     config.write_text(f'[xmpp]\njid = "a@example.org"\npassword_file = "/x"\n[node]\nstate_dir = "{log.parent}"\n')
     assert hub("audit", "verify", "--config", str(config)).code == 0
+    config.write_text(
+        f'[provisioning]\njid = "p.example.org"\nsecret_file = "/x"\nstate_dir = "{log.parent}"\n'
+    )
+    assert hub("audit", "verify", "--provisioning", "--config", str(config)).code == 0
 
 
 def test_a_time_that_is_none_is_said(log: Path) -> None:

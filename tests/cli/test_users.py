@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from hub.cli.provisioning import provisioning
 from hub.cli.users import users
 from hub.errors import BadRequest, NotFound
 
@@ -22,6 +23,11 @@ def run(tmp_path: Path) -> Run:
         f'[provisioning]\njid = "provisioning.example.org"\nsecret_file = "/x"\nstate_dir = "{tmp_path}"\n'
     )
     return lambda *arguments: CliRunner().invoke(users, ["--config", str(config), *arguments])
+
+
+def test_it_is_a_part_of_the_provisioning_command() -> None:
+    ran = CliRunner().invoke(provisioning, ["users", "--help"])
+    assert ran.exit_code == 0 and "entrances" in ran.output
 
 
 def test_what_is_set_is_listed_and_tested(run: Run) -> None:
