@@ -195,6 +195,8 @@ def test_somebody_elses_rules_do_not_count() -> None:
 def test_order_then_id_decide() -> None:
     assert answer(book(replace(DENY, order=2), replace(ALLOW, order=1)), READ).allowed
     assert not answer(book(replace(DENY, order=1), replace(ALLOW, order=1)), READ).allowed
+    later_first = RuleBook((replace(ALLOW, id=2), replace(DENY, id=1)))
+    assert not answer(later_first, READ).allowed
 
 
 def test_a_partial_allow_narrows_and_a_partial_deny_takes_its_part_away() -> None:
@@ -234,6 +236,18 @@ def test_an_open_question_is_answered_with_what_a_rule_names() -> None:
 def test_naming_a_source_is_no_way_around_a_rule() -> None:
     law = book(replace(DENY, nodes=(PUMP,)), ALLOW)
     assert answer(law, replace(READ, nodes=(NodeRef("pump", "cellar"),))) == REFUSED
+
+
+def test_a_rule_about_one_source_does_not_reach_another() -> None:
+    cellar, attic = NodeRef("pump", "cellar"), NodeRef("pump", "attic")
+    law = book(replace(ALLOW, nodes=(cellar,)))
+    assert answer(law, replace(READ, nodes=(PUMP, attic))) == REFUSED
+    assert answer(law, replace(READ, nodes=(cellar, attic))) == Verdict(True, nodes=(cellar,))
+
+
+def test_a_node_of_every_source_is_not_given_when_one_source_is_denied() -> None:
+    law = book(replace(DENY, nodes=(NodeRef("pump", "cellar"),)), replace(ALLOW, nodes=(AIR, PUMP)))
+    assert answer(law, replace(READ, nodes=None)) == Verdict(True, nodes=(AIR,))
 
 
 def test_friends_are_friends_of_the_whole_thing() -> None:

@@ -148,6 +148,12 @@ async def test_the_key_tells_two_alike_apart(store: SqlStore) -> None:
     assert claim is not None and claim.id.jid == "thing1@x"
 
 
+async def test_no_index_knows_anything_of_the_key(store: SqlStore, engine: Engine) -> None:
+    for number in range(2):
+        await store.register(ThingId(f"t{number}@x"), {**TAGS, KEY: f"secret {number}"}, self_owned=False)
+    assert len(engine.execute("SELECT DISTINCT marks FROM things")) == 1
+
+
 async def test_a_claim_can_be_repeated_by_its_owner_only_and_after_the_key_is_gone(store: SqlStore) -> None:
     await claimed(store)
     after = await store.update(PLC, {KEY: "", "ROOM": "cellar"})
