@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 IDENTITY: Final = ("automation", "rules", "xmpp-iot-hub provisioning server and thing registry")
 """Category and type for what decides by rules, and our name: no registrar has one for either text."""
 CLOCK_S: Final = 5.0  # how late the hours of a rule may begin
+SAVE_S: Final = 0.5
 SWEEP_S: Final = 60.0
 
 T = TypeVar("T")
@@ -78,6 +79,7 @@ class ProvisioningServer:
         self.users = self.tokens.users = UserDesk(self.store, jid, _wall, secrets.token_bytes, self.tokens, self.audit)
         self.decisions = Decisions(self.store, self.knowledge, self.owners, self.audit, jid, _wall, self.tokens,
                                    settings.secondary_trust)  # fmt: skip
+        self.changes.decisions = self.decisions
         service = Provisioning(self.registry, self.decisions, self.notices, self.owners, self.tokens, self.users)
         router = Router(component, settings.requests_at_once)
         router.send = self.link.send
@@ -102,6 +104,7 @@ class ProvisioningServer:
             jobs: dict[str, Coroutine[Any, Any, None]] = {
                 "link": self.link.run(), "rules": self.knowledge.run(), "notices": self.notices.run(),
                 "hours": self._regularly(CLOCK_S, self.changes.look_at_clock),
+                "askers": self._regularly(SAVE_S, self.decisions.save),
                 "questions": self._regularly(SWEEP_S, self.owners.sweep),
             }  # fmt: skip
             for name, job in jobs.items():
@@ -116,6 +119,7 @@ class ProvisioningServer:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             with contextlib.suppress(StoreError):
+                await self.decisions.save()
                 await self.notices.stop()
             await self.audit.stop()
             await self.store.close()

@@ -22,10 +22,12 @@ class Budget:
 
     def __init__(self, burst: float, rate: float) -> None:
         self._burst, self._rate = burst, rate
-        self._left, self._then = burst, 0.0
+        self._left = burst
+        self._then: float | None = None
 
     def left(self, now: float) -> float:
-        self._left = min(self._burst, self._left + (now - self._then) * self._rate) if self._then else self._burst
+        if self._then is not None:
+            self._left = min(self._burst, self._left + (now - self._then) * self._rate)
         self._then = now
         return self._left
 

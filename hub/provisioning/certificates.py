@@ -76,7 +76,7 @@ def read(data: bytes, now: dt.datetime) -> Certificate:
             start, end = loaded.not_valid_before_utc, loaded.not_valid_after_utc
             key = loaded.public_key()
             signed_with = _hash_of(loaded)
-    except (ValueError, TypeError, UnsupportedAlgorithm, Warning) as error:
+    except (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm, Warning) as error:
         raise BadRequest(f"this is no X.509 certificate in DER or PEM: {error}") from None
     if now < start:
         raise BadRequest(f"the certificate is not valid before {start:%Y-%m-%d %H:%M} UTC")

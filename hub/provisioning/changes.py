@@ -18,6 +18,7 @@ import zoneinfo
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from hub.provisioning.decisions import Decisions
 from hub.provisioning.knowledge import Knowledge
 from hub.provisioning.model import Rule, RuleBook, ThingId
 from hub.provisioning.notices import Notices
@@ -37,6 +38,7 @@ class Changes:
         self._store, self._notices, self._address, self._wall = store, notices, address, wall
         self._then = wall()
         self.knowledge: Knowledge
+        self.decisions: Decisions
 
     async def rules_changed(self, before: RuleBook | None, book: RuleBook) -> None:
         """For `Knowledge`: gets the rules before (None: of an earlier life) and now. Raises StoreError."""
@@ -92,6 +94,7 @@ class Changes:
     async def _take_apart(
         self, devices: Sequence[str], before: RuleIndex | None, then: dt.datetime, now: dt.datetime
     ) -> None:
+        await self.decisions.save()
         looked_at = 0
         for device in devices:
             place = await self.knowledge.place(device)

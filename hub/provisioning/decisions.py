@@ -5,6 +5,9 @@ Rules of this file
   whom it asks about.
 * What the rules leave open the owner is asked about, and the answer is a refusal meanwhile. What he has allowed once
   counts for one question, as a last rule of his: nothing that a rule refuses comes back through it.
+* That a device asks us is kept before it is answered: its cache is cleared when rules change. Whom it has asked about
+  is kept within a second: should that be lost in a crash, it is not told to unfriend somebody, and only finds out when
+  it asks again.
 * Every answer is recorded with the rules that made it.
 """
 
@@ -17,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, Protocol
 
-from hub.errors import BadRequest
+from hub.errors import BadRequest, StoreError
 from hub.provisioning.knowledge import Knowledge, Place
 from hub.provisioning.model import Rule
 from hub.provisioning.rules import Explanation
@@ -29,7 +32,8 @@ log = logging.getLogger(__name__)
 
 MAX_ASKED_NODES: Final = 1_000
 MAX_ASKED_NAMES: Final = 1_000
-MAX_REMEMBERED: Final = 100_000  # pairs of who asked about whom that need not be written again
+MAX_UNSAVED: Final = 2_000  # pairs
+MAX_REMEMBERED: Final = 100_000  # devices, and pairs of who asked about whom that need not be written again
 
 
 class Audit(Protocol):
@@ -74,6 +78,8 @@ class Decisions:
         self._address, self._wall, self._verifier = address, wall, verifier
         self._secondary_trust = secondary_trust
         self._noted: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._devices: set[str] = set()
+        self._unsaved: list[tuple[str, str]] = []
 
     async def decide(self, device: str, question: Question) -> Verdict:
         """The answer to the question of `device`, a bare JID. Raises BadRequest and StoreError."""
@@ -105,10 +111,28 @@ class Decisions:
         if pair in self._noted:
             self._noted.move_to_end(pair)
             return
-        await self._store.note_asker(device, jid)
+        if device not in self._devices:
+            await self._store.note_asker(device, jid)
+            if len(self._devices) >= MAX_REMEMBERED:
+                self._devices.clear()
+            self._devices.add(device)
+        elif len(self._unsaved) < MAX_UNSAVED:
+            self._unsaved.append(pair)
+        else:
+            await self.save()
+            self._unsaved.append(pair)
         self._noted[pair] = None
         if len(self._noted) > MAX_REMEMBERED:
             self._noted.popitem(last=False)
+
+    async def save(self) -> None:
+        """Keep who has asked about whom; to be called every second or so. Raises StoreError."""
+        pairs, self._unsaved = self._unsaved, []
+        try:
+            await self._store.note_askers(pairs)
+        except StoreError:
+            self._unsaved = pairs + self._unsaved
+            raise
 
     async def _ask_owners(self, device: str, place: Place, question: Question, explanation: Explanation) -> None:
         """Each owner about what is his and open; a thing that owns itself, or that nobody has claimed, has nobody to

@@ -241,16 +241,20 @@ class Notices:
         while True:
             self._news.clear()
             try:
-                await self._save()
-                await self._look()
-                if self.up:
-                    await self._send_due()
+                await self.turn()
                 trouble = False
             except StoreError as error:
                 log.log(logging.DEBUG if trouble else logging.ERROR, "notices have to wait: %s", error)
                 trouble = True
                 await asyncio.sleep(1.0)
             await self._wait()
+
+    async def turn(self) -> None:
+        """What is to be done now. Raises StoreError."""
+        await self._save()
+        await self._look()
+        if self.up:
+            await self._send_due()
 
     async def _wait(self) -> None:
         now = self._clock()

@@ -85,6 +85,12 @@ def note_asker(device: str, jid: str, limits: Limits) -> Steps[None]:
         )
 
 
+def note_askers(pairs: Sequence[tuple[str, str]], limits: Limits) -> Steps[None]:
+    for device, jid in pairs:
+        if not (yield from is_asker(device, jid)):
+            yield from note_asker(device, jid, limits)
+
+
 def devices() -> Steps[tuple[str, ...]]:
     rows = yield "SELECT DISTINCT device FROM askers ORDER BY device", ()
     return tuple(row[0] for row in rows)

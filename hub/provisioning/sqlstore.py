@@ -144,6 +144,10 @@ class SqlStore(ABC):
         if not await self._read(lambda: sql_rest.is_asker(device, jid)):  # most have asked before
             await self._write(lambda: sql_rest.note_asker(device, jid, self._limits))
 
+    async def note_askers(self, pairs: Sequence[tuple[str, str]]) -> None:
+        if pairs:
+            await self._write(lambda: sql_rest.note_askers(pairs, self._limits))
+
     async def devices(self) -> tuple[str, ...]:
         return await self._read(sql_rest.devices)
 

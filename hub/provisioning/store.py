@@ -124,6 +124,10 @@ class Store(Protocol):
         """`device` has asked about `jid`: its cache is cleared when rules change, and it may be told to unfriend."""
         ...
 
+    async def note_askers(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """The same for many (device, jid) at once."""
+        ...
+
     async def devices(self) -> tuple[str, ...]:
         """All that have ever asked."""
         ...
