@@ -9,12 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from devices.base import Duration, Matches, Within
 
 MAX_ACK_DELAY_S = 30
+MAX_KEEPALIVE_S = 32_767  # of Linux
+MIN_TIME_S = 0.1
+TIMES = (
+    "open_timeout", "tls_timeout", "connect_timeout", "login_timeout", "stanza_timeout", "stall_timeout",
+    "metrics_timeout", "download_time", "compile_time",
+)  # fmt: skip
 
+Alignment = Literal["bit-packed", "byte-packed", "pre-compression", "compression"]
+Preserved = Literal["prefixes", "lexical"]
 Server = Annotated[str, Matches(r"(?:\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}", 'a host and port like "10.0.0.5:5222"')]
 
 
@@ -45,29 +53,53 @@ class Gateway:
 
     connections: Annotated[int, Within(1, 1_000_000)] = 4_000
     connections_per_address: Annotated[int, Within(1, 1_000_000)] = 400
+    backlog: Annotated[int, Within(1, 65_535, "connections")] = 1_024
     stanza_size: Annotated[int, Within(10_000, 16_777_216, "bytes")] = 262_144
     stanza_size_before_login: Annotated[int, Within(10_000, 16_777_216, "bytes")] = 32_768
     server_stanza_size: Annotated[int, Within(10_000, 67_108_864, "bytes")] = 1_048_576
+    depth: Annotated[int, Within(20, 500, "elements inside each other")] = 100
+    attributes: Annotated[int, Within(20, 10_000, "of one element")] = 100
+    table_entries: Annotated[int, Within(300, 200_000, "names and values")] = 10_000
+    read_ahead: Annotated[int, Within(16_384, 16_777_216, "bytes")] = 65_536
+    write_ahead: Annotated[int, Within(16_384, 16_777_216, "bytes")] = 65_536
     open_timeout: Duration = Duration(15)  # noqa: RUF009  # an immutable number, as below
     tls_timeout: Duration = Duration(15)  # noqa: RUF009
     connect_timeout: Duration = Duration(15)  # noqa: RUF009
     login_timeout: Duration = Duration(60)  # noqa: RUF009
+    stanza_timeout: Duration = Duration(120)  # noqa: RUF009
     stall_timeout: Duration = Duration(60)  # noqa: RUF009
     drain_timeout: Duration = Duration(10)  # noqa: RUF009
+    keepalive: Duration = Duration(60)  # noqa: RUF009
     ack_delay: Duration = Duration(10)  # noqa: RUF009
 
+    metrics_timeout: Duration = Duration(5)  # noqa: RUF009
+    metrics_request_size: Annotated[int, Within(256, 65_536, "bytes")] = 8_192
+
+    alignments: tuple[Alignment, ...] = ("bit-packed", "byte-packed", "pre-compression", "compression")
+    preserve: tuple[Preserved, ...] = ("prefixes", "lexical")
     strict: bool = True
     session_wide: bool = True
     value_max_length: Annotated[int, Within(1, 1_000_000, "characters")] = 128
     value_partition_capacity: Annotated[int, Within(1, 1_000_000, "strings")] = 512
+    block_size: Annotated[int, Within(1, 4_294_967_295, "values")] = 1_000_000
     uploads: bool = True
     downloads: bool = False
     download_time: Duration = Duration(10)  # noqa: RUF009
+    download_url_length: Annotated[int, Within(10, 65_536, "characters")] = 2_000
+    download_header_size: Annotated[int, Within(256, 1_048_576, "bytes")] = 16_384
+    downloads_at_once: Annotated[int, Within(1, 100)] = 4
     setups_per_connection: Annotated[int, Within(1, 1_000)] = 20
     uploads_per_connection: Annotated[int, Within(0, 10_000)] = 100
     schema_size: Annotated[int, Within(1_000, 4_194_304, "bytes")] = 262_144
+    schema_depth: Annotated[int, Within(20, 500, "elements inside each other")] = 100
+    schema_prefixes: Annotated[int, Within(20, 10_000, "declared at one place")] = 100
     schemas_per_set: Annotated[int, Within(1, 200)] = 100
     store_size: Annotated[int, Within(1_048_576, None, "bytes")] = 67_108_864
+    grammars_kept: Annotated[int, Within(1, 10_000, "sets")] = 16
+    grammar_size: Annotated[int, Within(65_536, 67_108_864, "bytes")] = 4_194_304
+    refusals_kept: Annotated[int, Within(1, 1_000_000, "sets")] = 1_000
+    compiles_waiting: Annotated[int, Within(1, 1_000, "sets")] = 8
+    compile_cpu: Annotated[int, Within(1, 3_600, "seconds")] = 30
     compile_time: Duration = Duration(120)  # noqa: RUF009
     compile_memory: Annotated[int, Within(67_108_864, None, "bytes")] = 536_870_912
 
@@ -78,9 +110,13 @@ class Gateway:
             return {"listen": "at least one address to listen on"}
         if not self.exi_tls and not all(_is_loopback(address) for address in self.exi_listen):
             return {"exi_tls": "true, unless exi_listen is on loopback only"}
-        for key in ("open_timeout", "tls_timeout", "connect_timeout", "login_timeout", "stall_timeout"):
-            if getattr(self, key) < 0.1:
-                return {key: "at least 100ms"}
+        for key in TIMES:
+            if getattr(self, key) < MIN_TIME_S:
+                return {key: f"at least {MIN_TIME_S * 1000:g}ms"}
+        if not 1 <= self.keepalive <= MAX_KEEPALIVE_S:
+            return {"keepalive": f"from 1s to {MAX_KEEPALIVE_S}s"}
+        if "bit-packed" not in self.alignments:
+            return {"alignments": '"bit-packed" at least: it is what others are lowered to'}
         if self.ack_delay > MAX_ACK_DELAY_S:
             return {"ack_delay": f"at most {MAX_ACK_DELAY_S}s: a server that waits longer takes its client for lost"}
         for key in ("listen", "exi_listen"):

@@ -11,13 +11,12 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import devices
 from devices.base import DeviceError, Driver, OutputDriver
 from devices.bus import Buses
 from hub import notify
-from hub.authority import Authority, Search
 from hub.config import Config, ThingConfig, interval_of, load
 from hub.errors import LinkError
 from hub.services.audit import Audit
@@ -38,6 +37,9 @@ from hub.things.memory import OutputMemory
 from hub.things.sampler import Sampler, Station
 from hub.things.thing import Description, Thing
 from hub.trust.access import AccessLists, Judge
+
+if TYPE_CHECKING:
+    from hub.authority import Authority, Search
 
 log = logging.getLogger(__name__)
 
@@ -181,6 +183,8 @@ class Node:
             self.authority.close()
         self.authority, self._judge = None, AccessLists(config.access.read, config.access.control)
         if config.trust is not None:
+            from hub.authority import Authority  # a mebibyte that a hub with [access] does without
+
             self.authority = Authority(config.trust, config.xmpp.jid, state_dir(config), self.things, self._lenient,
                                        self._search, self._review, self.audit)  # fmt: skip
             self._judge = self.authority.judge

@@ -3,13 +3,16 @@
 #
 #     sudo sh systemd/install.sh                 install or update; may be run again and again
 #     sudo sh systemd/install.sh --dry-run       say what would be done, do nothing (needs no sudo)
-#     sudo sh systemd/install.sh --uninstall     remove it; /etc/hub, drop-ins and remembered states stay
+#     sudo sh systemd/install.sh --uninstall     remove it; /etc/hub, drop-ins and what it remembers stay
 #     sudo sh systemd/install.sh --uninstall --purge        … they go too, and the user hub
 #
 #     --no-apt         install no Debian packages; what is missing is said
-#     --no-start       do not start or restart the service
+#     --no-start       do not start or restart a service
 #     --python FILE    another Python than /usr/bin/python3 (3.11 or newer)
 #     --root DIR       into a folder instead of / (or DESTDIR=DIR): for tests; the programs in it know DIR by name
+#
+# The node is one service, hub-node. The EXI gateway is another, hub-gateway: it is enabled and started where
+# /etc/hub/gateway.toml is; an example lies beside. Write that file and run this again.
 #
 # Rules of this file
 # * Nothing is half-done: a new version is built beside the old one (/opt/hub-a, /opt/hub-b) and /opt/hub is pointed at
@@ -70,9 +73,13 @@ MACHINE_SOURCED=1
 # shellcheck source=systemd/machine.sh
 . "$here/machine.sh"
 
-unit=/etc/systemd/system/hub-node.service
+units=/etc/systemd/system
+unit=$units/hub-node.service
+gateway_unit=$units/hub-gateway.service
 rules=/etc/udev/rules.d/60-hub.rules
 config=/etc/hub/hub.toml
+gateway_config=/etc/hub/gateway.toml
+gateway_example=$gateway_config.example
 command=/usr/local/bin/hub
 
 # ---------------------------------------------------------------- doing, or saying what would be done
@@ -166,6 +173,7 @@ apt_get() {
     DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes -o DPkg::Lock::Timeout=120 "$@" </dev/null
 }
 
+EXTRAS="pi,gateway" # Python packages that not everybody needs (pyproject.toml)
 COMPILER="gcc libc6-dev make cmake swig python3-dev libffi-dev"
 
 slot_in_use() { readlink "$ROOT/opt/hub" 2>/dev/null || true; }
@@ -193,7 +201,7 @@ build() {
     venv=$ROOT/opt/$slot
     if [ -n "$DRY" ]; then
         echo "would run: $PYTHON -m venv $sees --clear $venv"
-        echo "would run: $venv/bin/pip install ${source}[pi]"
+        echo "would run: $venv/bin/pip install ${source}[$EXTRAS]"
         echo "would point: /opt/hub to $slot"
         return
     fi
@@ -224,7 +232,8 @@ build() {
         pip_install || die "pip could not build and install the hub: see above"
     fi
     # In a folder that can be written: lgpio makes a pipe where it is imported
-    (cd "$work" && "$venv/bin/hub" check --example >"$work/example.toml" && "$venv/bin/hub" --version >/dev/null) ||
+    (cd "$work" && "$venv/bin/hub" check --example >"$work/example.toml" &&
+        "$venv/bin/hub" check --gateway-example >"$work/gateway.toml" && "$venv/bin/hub" --version >/dev/null) ||
         die "the hub was installed but does not run: see above; the version before stays in use"
     (cd "$work" && "$venv/bin/hub" exi info 2>/dev/null | sed -n '1s/^/EXI /p') || true
     for module in lgpio spidev; do
@@ -239,7 +248,7 @@ build() {
 pip_install() {
     # PYPI=1: lgpio then builds with its own C code. TMPDIR: /tmp can be a small RAM disk.
     PYPI=1 TMPDIR=$work PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 \
-        "$venv/bin/pip" install --quiet --prefer-binary --log "$work/pip.log" "${work}/source[pi]" </dev/null
+        "$venv/bin/pip" install --quiet --prefer-binary --log "$work/pip.log" "${work}/source[$EXTRAS]" </dev/null
 }
 
 settle() {
@@ -253,6 +262,7 @@ settle() {
     fi || die "the user hub could not be made: see above"
     put "$here/hub.rules" "$rules" 0644
     put "$here/hub-node.service" "$unit" 0644
+    put "$here/hub-gateway.service" "$gateway_unit" 0644
     if [ -z "$ROOT" ] && [ -S /run/udev/control ]; then
         for subsystem in gpio i2c-dev spidev; do
             run udevadm control --reload && run udevadm trigger --subsystem-match="$subsystem"
@@ -260,20 +270,26 @@ settle() {
     fi
 }
 
+# Copy FILE to TARGET in /etc/hub, where there is none yet
+add() {
+    [ ! -e "$ROOT$2" ] || return 0
+    (umask 077 && cp "$1" "$ROOT$2.new")
+    give 0640 "$2.new"
+    mv "$ROOT$2.new" "$ROOT$2"
+}
+
 configure() {
     step "Configuration in /etc/hub"
     if [ -n "$DRY" ]; then
         [ -e "$ROOT$config" ] || echo "would write: $config (an example), /etc/hub/greenhouse.password (empty)"
+        [ -e "$ROOT$gateway_example" ] || echo "would write: $gateway_example"
         [ -L "$ROOT$command" ] || echo "would point: $command to /opt/hub/bin/hub"
         return
     fi
     mkdir -p "$ROOT/etc/hub" "$ROOT$(dirname "$command")"
     give 0750 /etc/hub
-    if [ ! -e "$ROOT$config" ]; then
-        (umask 077 && cp "$work/example.toml" "$ROOT$config.new")
-        give 0640 "$config.new"
-        mv "$ROOT$config.new" "$ROOT$config"
-    fi
+    add "$work/example.toml" "$config"
+    add "$work/gateway.toml" "$gateway_example"
     password=$(password_file)
     case $password in
         *..*) ;;
@@ -294,10 +310,46 @@ password_file() {
     sed -n 's/^[[:space:]]*password_file[[:space:]]*=[[:space:]]*"\([^"]*\)".*/\1/p' "$ROOT$config" | head -n 1
 }
 
-activate() {
-    if systemd_runs; then
-        run systemctl daemon-reload
+# Where it has no configuration it would fail for ever, so it is not enabled there, or no longer
+activate_gateway() {
+    if [ ! -e "$ROOT$gateway_config" ]; then
+        if [ -L "$ROOT$units/multi-user.target.wants/hub-gateway.service" ]; then
+            systemctl_here disable hub-gateway.service || die "systemd could not disable hub-gateway.service: see above"
+            if systemd_runs; then
+                run systemctl stop hub-gateway.service || true # it is failing anyway
+            fi
+        fi
+        [ -z "$DRY" ] || echo "would not enable: hub-gateway, as there is no $gateway_config"
+        return
     fi
+    systemctl_here enable hub-gateway.service || die "systemd could not enable hub-gateway.service: see above"
+    if [ -n "$DRY" ]; then
+        [ -z "$START" ] || ! systemd_runs || echo "would run: systemctl restart hub-gateway.service"
+        return
+    fi
+    echo
+    if cmp -s "$work/gateway.toml" "$ROOT$gateway_config"; then
+        echo "The gateway is enabled, not started: $gateway_config is still the example. Next:"
+        echo "    sudo nano $gateway_config"
+        echo "    sudo hub check $gateway_config"
+        echo "    sudo systemctl restart hub-gateway                  # journalctl -fu hub-gateway shows its log"
+    elif ! "$ROOT/opt/hub/bin/hub" check "$ROOT$gateway_config" >"$work/check" 2>&1; then
+        cat "$work/check" >&2
+        trouble="the gateway is enabled, not started: mend $gateway_config, then \`sudo systemctl restart hub-gateway\`"
+        echo "install.sh: $trouble" >&2
+    elif [ -n "$START" ] && systemd_runs; then
+        if run systemctl restart hub-gateway.service; then
+            echo "The gateway is enabled and started: \`systemctl status hub-gateway\`, \`journalctl -fu hub-gateway\`"
+        else
+            trouble="hub-gateway did not start: \`journalctl -eu hub-gateway\` says why"
+            echo "install.sh: $trouble" >&2
+        fi
+    else
+        echo "The gateway is enabled: \`sudo systemctl restart hub-gateway\` starts it"
+    fi
+}
+
+activate() {
     systemctl_here enable hub-node.service || die "systemd could not enable hub-node.service: see above"
     [ -z "$DRY" ] || return 0
     password=$(password_file)
@@ -333,24 +385,28 @@ forget() {
 }
 
 uninstall() {
-    if systemd_runs && [ -e "$unit" ]; then
-        # It stops first: outputs are driven to their safe states before anything is removed
-        run systemctl stop hub-node.service || die "hub-node does not stop: \`systemctl status hub-node\`"
-    fi
-    if [ -e "$ROOT$unit" ]; then
-        systemctl_here disable hub-node.service || true # the link goes below in any case
-    fi
-    remove "$unit" /etc/systemd/system/multi-user.target.wants/hub-node.service "$rules"
+    # The node stops first: outputs are driven to their safe states before anything is removed, and its goodbye may go
+    # through the gateway
+    for service in hub-node hub-gateway; do
+        if systemd_runs && [ -e "$units/$service.service" ]; then
+            run systemctl stop "$service.service" || die "$service does not stop: \`systemctl status $service\`"
+        fi
+        if [ -e "$ROOT$units/$service.service" ]; then
+            systemctl_here disable "$service.service" || true # the link goes below in any case
+        fi
+        remove "$units/$service.service" "$units/multi-user.target.wants/$service.service"
+    done
+    remove "$rules"
     case $(readlink "$ROOT$command" 2>/dev/null) in /opt/hub/bin/hub) remove "$command" ;; esac
     remove /opt/hub /opt/hub-a /opt/hub-b
     if systemd_runs; then
         run systemctl daemon-reload
     fi
     if [ -z "$PURGE" ]; then
-        [ -n "$DRY" ] || echo "Removed. Kept: /etc/hub, /var/lib/hub, your drop-ins and the user hub (--purge removes them too)."
+        [ -n "$DRY" ] || echo "Removed. Kept: /etc/hub, /var/lib/hub and /var/lib/hub-gateway, your drop-ins and the user hub (--purge removes them too)."
         return
     fi
-    remove /etc/hub /var/lib/hub "$unit.d"
+    remove /etc/hub /var/lib/hub /var/lib/hub-gateway "$unit.d" "$gateway_unit.d"
     if [ -n "$ROOT" ] && [ "$(id -u)" -ne 0 ]; then
         echo "install.sh: note: the user hub stays in $ROOT/etc/passwd; only root can take it out" >&2
     else
@@ -385,4 +441,10 @@ packages
 build
 settle
 configure
+trouble=
+if systemd_runs; then
+    run systemctl daemon-reload
+fi
+activate_gateway
 activate
+[ -z "$trouble" ] || exit 1

@@ -33,6 +33,12 @@ listen:
     zlib: true
     max_stanza_size: 262144
     access: all
+  -
+    port: {direct_port}
+    ip: "127.0.0.1"
+    module: ejabberd_c2s
+    tls: true
+    access: all
 {components}auth_method: [internal]
 auth_password_format: plain
 disable_sasl_mechanisms: ["PLAIN", "X-OAUTH2"]
@@ -67,6 +73,7 @@ class Ejabberd:
         self.components = dict(components or {})
         self.component_port = free_port()
         self.address = Address("127.0.0.1", free_port())
+        self.direct_tls_port = free_port()
         self.ca_file = folder / "ca.pem"
         self.passwords: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -77,7 +84,8 @@ class Ejabberd:
         self.folder.mkdir(parents=True, exist_ok=True)
         make_certificates(self.folder, "localhost")
         (self.folder / "ejabberd.yml").write_text(
-            CONFIG.format(folder=self.folder, port=self.address.port, components=self._component_lines())
+            CONFIG.format(folder=self.folder, port=self.address.port, direct_port=self.direct_tls_port,
+                          components=self._component_lines())
         )
         for name in ("spool", "logs", "home"):
             (self.folder / name).mkdir()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from hub.cli.gateway import address, ports_of, taken
+from hub import config
+from hub.cli.gateway import address, bounds_of, ports_of, taken
 from hub.config import load, load_gateway, parse
-from hub.config_gateway import Gateway
+from hub.config_gateway import Gateway, GatewayDomain
 from hub.config_schema import schema
 from hub.errors import ConfigError
 from hub.gateway.bounds import Bounds
@@ -37,13 +40,31 @@ def test_one_domain_is_enough(tmp_path: Path) -> None:
         "example.org", "127.0.0.1:15222", ("[::]:5222",), ()
     )  # fmt: skip
     assert taken(Limits, found) == Limits()
-    ours, theirs = taken(Bounds, found), Bounds()
-    assert all(getattr(ours, field.name) == getattr(theirs, field.name) for field in dataclasses.fields(Bounds))
+    assert bounds_of(found, Limits()) == Bounds(limits=Limits().exi(Limits().stanza_size))
 
 
 def test_every_limit_of_the_gateway_is_a_key() -> None:
     keys = {field.name for field in dataclasses.fields(Gateway)}
     assert keys >= {field.name for field in dataclasses.fields(Limits)}
+    assert keys >= {field.name for field in dataclasses.fields(Bounds)} - {"limits"}  # made of the others
+
+
+def test_every_limit_of_the_gateway_arrives(tmp_path: Path) -> None:
+    """Each key, with a value that is not its default, becomes the gateway's own."""
+    limits, bounds = Limits(), Bounds()
+    for key, value in {**vars(limits), **vars(bounds)}.items():
+        if key in ("limits", "alignments", "preserve"):
+            continue
+        if isinstance(value, bool):
+            said, meant = str(not value).lower(), not value
+        elif isinstance(value, float):
+            said, meant = f"'{value / 2:g}s'", value / 2
+        else:
+            said, meant = str(value - 1), value - 1
+        found = gateway(f"[gateway]\n{key} = {said}\n{DOMAIN}", tmp_path)
+        ours = taken(Limits, found)
+        where = ours if hasattr(ours, key) else bounds_of(found, ours)
+        assert getattr(where, key) == meant, key
 
 
 def test_units_stand_in_the_values(tmp_path: Path) -> None:
@@ -60,6 +81,33 @@ def test_options_overrule_the_file(tmp_path: Path) -> None:
     assert list(found.domains) == ["example.org"]
 
 
+EXAMPLE = Path(config.__file__).with_name("example_gateway.toml")
+
+
+def test_the_example_that_ships_is_good() -> None:
+    assert load_gateway(EXAMPLE, {}).listen == ("[::]:5222",)
+
+
+def test_the_example_shows_every_key_and_its_default(tmp_path: Path) -> None:
+    said = re.sub(r"^# (?=\w+ = )", "", EXAMPLE.read_text(), flags=re.M)
+    head, table, rest = said.partition("[gateway.domains")
+    domain, _, more = rest.partition("# ----")
+    keys = tomllib.loads(head + "# ----" + more)["gateway"]
+    assert set(keys) == {field.name for field in dataclasses.fields(Gateway)} - {"domains"}
+    assert set(tomllib.loads(table + domain)["gateway"]["domains"]["example.org"]) == {
+        field.name for field in dataclasses.fields(GatewayDomain)
+    }
+    found, default = gateway(head + "# ----" + more + table + domain, tmp_path), Gateway()
+    for key in set(keys) - {"exi_listen", "metrics", "store"}:  # which have none
+        assert getattr(found, key) == getattr(default, key), key
+
+
+def test_what_a_client_may_have_when_it_asks(tmp_path: Path) -> None:
+    found = gateway("[gateway]\nalignments = ['bit-packed']\npreserve = []\n" + DOMAIN, tmp_path)
+    bounds = bounds_of(found, Limits())
+    assert (bounds.alignments, bounds.preserve) == (frozenset({"bit-packed"}), frozenset())
+
+
 FAULTS = [
     ("", "gateway", "nothing"),
     ("[gateway]\n", "gateway.domains", "at least one table"),
@@ -68,6 +116,13 @@ FAULTS = [
     ("[gateway]\nlisten = ['[::]:70000']\n" + DOMAIN, "gateway.listen", "up to 65535"),
     ("[gateway]\nlogin_timeout = '0s'\n" + DOMAIN, "gateway.login_timeout", "at least 100ms"),
     ("[gateway]\nlogin_timeout = 5\n" + DOMAIN, "gateway.login_timeout", "a duration"),
+    ("[gateway]\nstanza_timeout = '0s'\n" + DOMAIN, "gateway.stanza_timeout", "at least 100ms"),
+    ("[gateway]\nkeepalive = '0s'\n" + DOMAIN, "gateway.keepalive", "from 1s"),
+    ("[gateway]\nkeepalive = '1d'\n" + DOMAIN, "gateway.keepalive", "to 32767s"),
+    ("[gateway]\nalignments = ['compression']\n" + DOMAIN, "gateway.alignments", '"bit-packed"'),
+    ("[gateway]\nalignments = ['packed']\n" + DOMAIN, "gateway.alignments", "bit-packed"),
+    ("[gateway]\npreserve = ['comments']\n" + DOMAIN, "gateway.preserve", "prefixes"),
+    ("[gateway]\ndepth = 501\n" + DOMAIN, "gateway.depth", "500"),
     ("[gateway]\nstanza_size = 100\n" + DOMAIN, "gateway.stanza_size", "10000"),
     ("[gateway]\nstanza_sise = 100000\n" + DOMAIN, "gateway.stanza_sise", '"stanza_size"'),
     ("[gateway]\nexi_listen = ['0.0.0.0:1']\nexi_tls = false\n" + DOMAIN, "gateway.exi_tls", "loopback"),

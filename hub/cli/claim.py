@@ -30,6 +30,16 @@ registry_option = click.option(
     "--registry", default="", metavar="JID", help="The registry.  [default: what the URI names, or your server hosts]"
 )
 
+_OFFLINE = "the hub is not online, so nobody could claim it again: switch it on first"
+_ABSENT = "it is no registry, or is not there; name another with --registry"
+_WORDS = {
+    "item-not-found": "there is nothing of that kind that is yours, or that is still to be claimed",
+    "resource-constraint": "too many attempts: wait a while",
+    "service-unavailable": _ABSENT,
+    "feature-not-implemented": _ABSENT,
+    "remote-server-not-found": _ABSENT,
+}
+
 
 @click.command()
 @click.argument("uri", required=False)
@@ -112,19 +122,24 @@ async def _claim(said: iotdisco.Claim, registry: str, public: bool, account_file
 
 async def _about(request: DiscoveryRequest, jid: str, registry: str, account_file: Path, timeout: float) -> None:
     with waiting(f"{request.value}: {jid} …"):
-        await _told(lambda codec: codec.encode_node(request, NodeRef(""), bare(jid)), registry, account_file, timeout)
+        await _told(
+            lambda codec: codec.encode_node(request, NodeRef(""), bare(jid)), registry, account_file, timeout,
+            disowning=request is DiscoveryRequest.DISOWN,
+        )  # fmt: skip
 
 
 async def _told(
-    encode: Callable[[DiscoveryCodec], Element], registry: str, account_file: Path, timeout: float
-) -> tuple[DiscoveryCodec, Element]:
+    encode: Callable[[DiscoveryCodec], Element], registry: str, account_file: Path, timeout: float,
+    disowning: bool = False,
+) -> tuple[DiscoveryCodec, Element]:  # fmt: skip
     async with logged_in(account_file) as client:
         servers = Servers(client, lambda jid: client.send_presence_subscription(pto=jid), timeout)
         where, codec = await servers.discovery(registry.lower() or await _hosted(servers, client))
         try:
             return codec, await ask(client, where, "set", encode(codec), timeout)
         except PeerRefused as refused:
-            raise _in_words(refused) from None
+            said = _OFFLINE if refused.condition == "not-allowed" and disowning else _WORDS.get(refused.condition)
+            raise PeerError(f"{where} says no: {said} ({refused})") if said else refused from None
 
 
 async def _hosted(servers: Servers, client: Any) -> str:
@@ -133,12 +148,3 @@ async def _hosted(servers: Servers, client: Any) -> str:
         if features & DISCOVERY.keys():
             return jid
     raise PeerError(f"{client.boundjid.domain} hosts no registry: name one with --registry")
-
-
-def _in_words(refused: PeerRefused) -> PeerError:
-    said = {
-        "item-not-found": "there is nothing of that kind that is yours, or that is still to be claimed",
-        "not-allowed": "it is not online, so it could not be claimed again: switch it on first",
-        "resource-constraint": "too many attempts: wait a while",
-    }.get(refused.condition)
-    return PeerError(f"the registry says no: {said} ({refused})") if said else refused

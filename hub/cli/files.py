@@ -22,10 +22,12 @@ from hub.errors import ConfigError
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--example", is_flag=True, help="Print a commented file to start from.")
-def check(file: Path | None, example: bool) -> None:
+@click.option("--gateway-example", is_flag=True, help="The same for a gateway.")
+def check(file: Path | None, example: bool, gateway_example: bool) -> None:
     """Check a configuration FILE: every fault at once, with what would be right. Exit code 1 when there is one."""
-    if example:
-        click.echo(resources.files("hub").joinpath("example.toml").read_text(encoding="utf-8"), nl=False)
+    if example or gateway_example:
+        name = "example.toml" if example else "example_gateway.toml"
+        click.echo(resources.files("hub").joinpath(name).read_text(encoding="utf-8"), nl=False)
         return
     if file is None:
         raise click.UsageError("name a FILE, or ask for --example")

@@ -87,7 +87,7 @@ def _plain(value: Any) -> Any:
 def shared_of(settings: config_gateway.Gateway) -> Shared:
     """Raises LinkError for a certificate that is none."""
     limits = taken(Limits, settings)
-    bounds = dataclasses.replace(taken(Bounds, settings), limits=limits.exi)
+    bounds = bounds_of(settings, limits)
     store = Store(settings.store or state_folder(), bounds, built_in())
     return Shared(
         domains=Domains(domains_of(settings)),
@@ -97,6 +97,10 @@ def shared_of(settings: config_gateway.Gateway) -> Shared:
         recall=store.recall,
         default_grammars=default_grammars() if settings.exi_listen else None,
     )
+
+
+def bounds_of(settings: config_gateway.Gateway, limits: Limits) -> Bounds:
+    return dataclasses.replace(taken(Bounds, settings), limits=limits.exi(limits.stanza_size))
 
 
 def domains_of(settings: config_gateway.Gateway) -> list[Domain]:
@@ -173,7 +177,7 @@ async def _metrics(settings: config_gateway.Gateway, shared: Shared) -> asyncio.
         from hub.gateway import metrics
     except ImportError:
         raise HubError("metrics take prometheus_client: `pip install 'xmpp-iot-hub[gateway]'`") from None
-    server = await metrics.serve(*address(settings.metrics), shared.figures)
+    server = await metrics.serve(*address(settings.metrics), shared.figures, shared.limits)
     log.info("figures are at http://%s/metrics", settings.metrics)
     return server
 

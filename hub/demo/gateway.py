@@ -118,7 +118,7 @@ class DemoGateway:
     async def start(self) -> None:
         """Raises LinkError."""
         limits = Limits(connections=MOST_CONNECTIONS, connections_per_address=MOST_CONNECTIONS)
-        bounds = dataclasses.replace(Bounds(), limits=limits.exi)
+        bounds = dataclasses.replace(Bounds(), limits=limits.exi(limits.stanza_size))
         self._store = store = Store(self._folder, bounds)
         shared = Shared(Domains([self._domain()]), limits, self.savings.figures, lambda: Negotiator(store, bounds),
                         watch=self.savings.watch)  # fmt: skip

@@ -36,6 +36,7 @@ from .model import Attribute, Element, Group, Particle, Schema, Type, Wildcard
 from .names import XSD_URI, XSI_URI, split_clark
 
 BOUND_FACETS: Final = (("minInclusive", 0), ("minExclusive", 1), ("maxInclusive", 0), ("maxExclusive", -1))
+BUILTIN: Final = frozenset(builtin_types())
 WHITESPACE: Final = {"preserve": PRESERVE, "replace": REPLACE, "collapse": COLLAPSE}
 
 
@@ -46,6 +47,18 @@ def load_schemas(paths: Iterable[str | Path]) -> Grammars:
     """
     files = [Path(path) for path in paths]
     return Compiler(read_schemas(files)).compile() if files else xsd_types()
+
+
+def schema_of_schemas() -> Grammars:
+    """The grammars of http://www.w3.org/2001/XMLSchema.xsd, the schema that schemas are written in: the library has
+    a copy."""
+    try:
+        import xmlschema
+    except ImportError as error:
+        raise SchemaError("reading XSD files needs the library xmlschema; grammar files do not") from error
+    root: Any = xmlschema.XMLSchema10.meta_schema
+    root.maps.build()
+    return Compiler(Reader(root, of_schemas=True).read()).compile()
 
 
 def read_schemas(paths: Sequence[Path]) -> Schema:
@@ -82,11 +95,17 @@ def build(library: Any, paths: Sequence[Path]) -> Any:
 
 
 class Reader:
-    """Turns the library's components into the model's, each once."""
+    """Turns the library's components into the model's, each once. `of_schemas`: those of XML Schema itself, which are
+    otherwise no part of a set."""
 
-    def __init__(self, root: Any) -> None:
+    def __init__(self, root: Any, of_schemas: bool = False) -> None:
         self.maps = root.maps
-        self.schemas = [schema for schema in self.maps.iter_schemas() if schema.meta_schema is not None]
+        self.foreign = {XSI_URI} if of_schemas else {XSD_URI, XSI_URI}
+        self.schemas = [
+            schema
+            for schema in self.maps.iter_schemas()
+            if (schema.target_namespace not in self.foreign if of_schemas else schema.meta_schema is not None)
+        ]
         self.types: dict[object, Type] = {}
         self.elements: dict[object, Element] = {}
         self.datatypes: dict[object, Datatype] = {}
@@ -99,7 +118,7 @@ class Reader:
         """Everything that the schemas declare globally."""
         schema = Schema()
         schema.uris = {each.target_namespace for each in self.schemas}
-        wanted = schema.uris - {XSD_URI, XSI_URI}
+        wanted = schema.uris - self.foreign
         for name, element in self.maps.elements.items():
             if uri_of(name) in wanted:
                 schema.elements.append(self.element(element))
@@ -108,7 +127,7 @@ class Reader:
                 schema.attributes.append(Attribute(name, self.type(attribute.type)))
         schema.types.extend(self.builtin.values())
         for name, type_ in self.maps.types.items():
-            if uri_of(name) in wanted:
+            if uri_of(name) in wanted and name not in self.builtin:
                 schema.types.append(self.type(type_))
         return schema
 
@@ -254,8 +273,8 @@ def bounded_integer(line: list[Any], names: tuple[str, ...]) -> Datatype:
 
 
 def is_builtin(source: Any) -> bool:
-    """Whether a type is one of XML Schema's own."""
-    return source.name is not None and source.name.startswith(XSD)
+    """Whether a type is one of XML Schema's own that every schema has."""
+    return source.name in BUILTIN
 
 
 def derivation(source: Any) -> list[Any]:

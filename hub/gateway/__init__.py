@@ -7,6 +7,7 @@ The way of a stanza, from a client that speaks EXI to a server that does not:
   certificates and servers.
 - `sides` turns bytes into what passes over a stream and back: `xmlreader` and `xmlwriter` for XML, the codec for EXI;
   `xmpp` names it. `features` says what a client may know of the server's features.
-- `negotiation` is the set-up of EXI, `store` keeps schemas and agreements, within `bounds`.
-- `limits` is what is borne, `figures` what is counted, `metrics` shows it.
+- `negotiation` is the set-up of EXI, `store` keeps schemas and agreements, within `bounds`; `compilation` and
+  `unpacking` do in processes of their own what a schema could make expensive.
+- `limits` is what is borne, `patience` how long an unfinished stanza is, `figures` what is counted, `metrics` shows it.
 """

@@ -12,6 +12,7 @@ from typing import Final
 
 from hub import exi
 from hub.exi.options import ALIGNMENTS, PRESERVABLE
+from hub.gateway.xsdfile import Shape
 from hub.session.exi_setup import Settings
 
 MIB: Final = 1 << 20
@@ -37,11 +38,17 @@ class Bounds:
     setups_per_connection: int = 20
     uploads_per_connection: int = 100  # downloads included
     schema_size: int = 256 * 1024
+    schema_depth: int = 100  # elements
+    schema_prefixes: int = 100  # declared at one place
     schemas_per_set: int = 100
     download_time: float = 10.0  # seconds for everything: name, connection, TLS, answer
+    download_url_length: int = 2_000  # characters
+    download_header_size: int = 16 * 1024  # status line and chunk headers included
+    downloads_at_once: int = 4  # of all connections together
 
     store_size: int = 64 * MIB
     grammars_kept: int = 16  # compiled sets in memory beside those of live connections
+    refusals_kept: int = 1_000  # sets of which we remember that they cannot be compiled
     grammar_size: int = 4 * MIB  # of one compiled set
     compile_cpu: int = 30  # seconds of CPU
     compile_time: float = 120.0  # seconds on the clock: the machine may be busy
@@ -50,12 +57,19 @@ class Bounds:
 
     def __post_init__(self) -> None:
         """Raises ValueError."""
+        object.__setattr__(self, "alignments", frozenset(self.alignments))
+        object.__setattr__(self, "preserve", frozenset(self.preserve))
         for each in fields(self):
             value = getattr(self, each.name)
             if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
                 raise ValueError(f"{each.name} is {value}, and must be above 0")
         if unknown := (self.alignments - set(ALIGNMENTS)) | (self.preserve - PRESERVABLE):
             raise ValueError(f"{sorted(unknown)[0]!r} is no alignment, and nothing that can be preserved")
+
+    @property
+    def shape(self) -> Shape:
+        """What a schema may look like."""
+        return Shape(self.schema_depth, self.schema_prefixes)
 
     def lowered(self, proposed: Settings) -> Settings:
         """What we would accept instead of `proposed`; the same when all of it is allowed."""

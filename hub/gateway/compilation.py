@@ -18,14 +18,14 @@ import resource
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from hub import exi
 from hub.gateway import xsdfile
 from hub.gateway.bounds import Bounds
-from hub.gateway.xsdfile import SchemaRefused
+from hub.gateway.xsdfile import SchemaRefused, Shape
 
 WRAPPER: Final = "canonical.xsd"
 OUTPUT: Final = "set.exig"
@@ -52,43 +52,47 @@ async def compiled(files: Mapping[str, bytes], bounds: Bounds, scratch: Path) ->
     SchemaRefused when the set is at fault, NotCompiled when it is not or may not be."""
     with tempfile.TemporaryDirectory(dir=scratch, prefix="compile-") as name:
         folder = Path(name)
-        await asyncio.to_thread(_lay_out, files, folder)
-        status, said = await _run(folder, bounds)
-        if status == REFUSED:
-            raise SchemaRefused(said or "it cannot be compiled")
-        if status in BEYOND_BOUNDS:
-            raise SchemaRefused(
-                f"it takes more than {bounds.compile_cpu} s or {bounds.compile_memory} bytes to compile"
-            )
-        if status:
-            raise NotCompiled(f"the compiler ended with status {status}: {said}")
+        await asyncio.to_thread(_lay_out, files, folder, bounds.shape)
+        limits = (bounds.compile_cpu, bounds.compile_memory, bounds.grammar_size + 4096)
+        status, said = await run_child(__name__, folder, limits, bounds.compile_time)
+        judged(status, said, bounds)
         data = await asyncio.to_thread((folder / OUTPUT).read_bytes)
     if len(data) > bounds.grammar_size:
         raise SchemaRefused(f"its grammars have {len(data)} bytes, more than {bounds.grammar_size}")
     return data
 
 
-def _lay_out(files: Mapping[str, bytes], folder: Path) -> None:
+def judged(status: int, said: str, bounds: Bounds) -> None:
+    """What a child's exit status means. Raises SchemaRefused when its input is at fault, NotCompiled when not."""
+    if status == REFUSED:
+        raise SchemaRefused(said or "it cannot be used")
+    if status in BEYOND_BOUNDS:
+        raise SchemaRefused(f"it takes more than {bounds.compile_cpu} s or {bounds.compile_memory} bytes to read")
+    if status:
+        raise NotCompiled(f"the process for it ended with status {status}: {said}")
+
+
+def _lay_out(files: Mapping[str, bytes], folder: Path, shape: Shape) -> None:
     locations = {namespace: f"{number}.xsd" for number, namespace in enumerate(sorted(files))}
     (folder / WRAPPER).write_bytes(xsdfile.wrapper(locations))
     for namespace, location in locations.items():
-        (folder / location).write_bytes(xsdfile.located(files[namespace], locations))
+        (folder / location).write_bytes(xsdfile.located(files[namespace], locations, shape))
 
 
-async def _run(folder: Path, bounds: Bounds) -> tuple[int, str]:
-    """Exit status (negative: a signal) and what the child said."""
-    limits = (bounds.compile_cpu, bounds.compile_memory, bounds.grammar_size + 4096)
+async def run_child(module: str, folder: Path, numbers: Iterable[int], seconds: float) -> tuple[int, str]:
+    """Run a module of ours on a folder; its exit status (negative: a signal) and what it said. Raises NotCompiled when
+    that takes longer than `seconds`."""
     with (folder / "said").open("wb") as said:
         child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", __name__, str(folder), *map(str, limits)),
+            *(sys.executable, "-P", "-m", module, str(folder), *map(str, numbers)),
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=said,
             env={"PYTHONPATH": os.pathsep.join(each for each in sys.path if each), "PATH": os.defpath},
         )  # fmt: skip
     try:
-        async with asyncio.timeout(bounds.compile_time):
+        async with asyncio.timeout(seconds):
             status = await child.wait()
     except TimeoutError:
-        raise NotCompiled(f"it was not done within {bounds.compile_time:g} s") from None
+        raise NotCompiled(f"it was not done within {seconds:g} s") from None
     finally:
         if child.returncode is None:
             with contextlib.suppress(ProcessLookupError):

@@ -28,12 +28,11 @@ from hub.gateway.domains import Served
 from hub.gateway.features import passed_on
 from hub.gateway.figures import Flow
 from hub.gateway.life import TALKING, TIME_LIMITS, TRANSITIONS, Event, State
-from hub.gateway.limits import exi_limits
+from hub.gateway.patience import Patience
 from hub.gateway.shared import Agreed, Negotiates, Port, Shared
 from hub.gateway.sides import BindingSide, ExiSide, Side, Unsayable, XmlSide
 from hub.gateway.upstream import reach
 from hub.gateway.wire import Lost, Wire
-from hub.gateway.xmlreader import Bounds
 from hub.gateway.xmpp import (
     ACK_REQUEST,
     FEATURES,
@@ -74,14 +73,14 @@ class Connection:
         self._server: Wire | None = None
         self._server_task: asyncio.Task[None] | None = None
         self._agreed: Agreed | None = None
-        before_login = shared.limits.stanza_size_before_login
+        limits = self._limits
         self._side: Side
         if port is Port.ORDINARY:
-            self._side = XmlSide(Bounds(size=before_login))
+            self._side = XmlSide(limits.xml(limits.stanza_size_before_login))
         else:
             assert shared.default_grammars is not None
-            self._side = BindingSide(shared.default_grammars, exi_limits(before_login))
-        self._server_side = XmlSide(Bounds(size=shared.limits.server_stanza_size), whole=port is not Port.ORDINARY)
+            self._side = BindingSide(shared.default_grammars, limits.exi(limits.stanza_size_before_login))
+        self._server_side = XmlSide(limits.xml(limits.server_stanza_size), whole=port is not Port.ORDINARY)
         self._header_due = True  # we owe the client the opening of a stream
         self._header: Opened | None = None  # the server's last
         self._features: Element | None = None  # the server's last, as the client may know them
@@ -90,6 +89,7 @@ class Connection:
         self._told = False
         self._asking: asyncio.TimerHandle | None = None  # a request for an acknowledgement waits
         self._unclaimed = 0  # bytes from the client that belong to no item yet
+        self._patience = Patience(limits.stanza_timeout)
 
     async def run(self) -> None:
         """From accepted to closed; never raises but CancelledError."""
@@ -145,7 +145,7 @@ class Connection:
 
     async def _from_client(self) -> None:
         while not self._over:
-            data = await self.client.receive(self._side.piece)
+            data = await self._more()
             if not data:
                 return
             self._figures.from_clients[self.kind] += len(data)
@@ -154,6 +154,8 @@ class Connection:
             items = side.feed(data)
             if isinstance(side, BindingSide) and side.wanted:
                 items += await self._recall(side)
+            if items:
+                self._patience.restore()
             for index, item in enumerate(items):
                 if side is not self._side and not isinstance(item, Space):
                     raise StreamFault("policy-violation", "nothing may come before the answer to <compress/>")
@@ -168,6 +170,10 @@ class Connection:
                 raise side.fault
             if self._server is not None and self._server.full:
                 await self._server.drain(self._limits.stall_timeout)
+
+    async def _more(self) -> bytes:
+        coming = self.client.receive(self._side.piece)
+        return await (self._patience.wait(coming) if self._side.pending else coming)
 
     async def _on_client(self, item: Item, size: int) -> None:
         if isinstance(item, Opened):
@@ -244,7 +250,7 @@ class Connection:
         served = self._served(item)
         self._go(Event.HEADER)
         try:
-            self._server = await reach(served, self._server_side.reader.bounds, self._limits.connect_timeout)
+            self._server = await reach(served, self._limits)
         except Lost as lost:
             log.warning("the server of %s: %s", served.domain.name, lost)
             raise StreamFault("remote-connection-failed", "the server cannot be reached") from None
@@ -304,7 +310,7 @@ class Connection:
         """What was said last was in the old language."""
         assert agreed is not None
         if self._side.pending:
-            raise StreamFault("policy-violation", "nothing may come before the answer to <compress/>")
+            raise StreamFault("policy-violation", "nothing may come before the answer to a set-up")
         self._go(Event.COMPRESSED)
         self._agreed = agreed
         self._switched = asyncio.Event()
@@ -406,9 +412,9 @@ class Connection:
         self._logged_in = True
         self._go(Event.LOGIN)
         if isinstance(self._side, XmlSide):
-            self._side.reader.bounds = Bounds(size=self._limits.stanza_size)
+            self._side.reader.bounds = self._limits.xml(self._limits.stanza_size)
         elif isinstance(self._side, BindingSide):
-            self._side.allow(self._limits.exi)
+            self._side.allow(self._limits.exi(self._limits.stanza_size))
         if restart:
             self._server_side.restart()
             self._side.restart()

@@ -81,6 +81,8 @@ def _connecting(domain: Domain) -> ssl.SSLContext:
     except OSError as error:
         raise LinkError(f"{domain.name}: {domain.ca_file} holds no certificate authority: {error}") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if domain.direct_tls:
+        context.set_alpn_protocols(["xmpp-client"])  # XEP-0368 section 5: a port may be shared with others
     return context
 
 

@@ -28,9 +28,6 @@ from urllib.parse import SplitResult, urlsplit
 
 from hub.gateway.bounds import Bounds
 
-MAX_URL: Final = 2_000  # characters
-MAX_HEADERS: Final = 16 * 1024  # bytes, status line and chunk headers included
-MAX_AT_ONCE: Final = 4  # downloads of all connections together
 XML_TYPES: Final = frozenset({"text/xml", "application/xml"})
 _NAT64: Final = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 
@@ -65,9 +62,9 @@ class Downloader:
     context: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
-        self._turns = asyncio.Semaphore(MAX_AT_ONCE)
+        self._turns = asyncio.Semaphore(self.bounds.downloads_at_once)
         # Threads of its own: a name server that never answers holds up downloads, and nobody else who needs a thread.
-        self._lookups = ThreadPoolExecutor(MAX_AT_ONCE, "lookup")
+        self._lookups = ThreadPoolExecutor(self.bounds.downloads_at_once, "lookup")
 
     def close(self) -> None:
         self._lookups.shutdown(wait=False, cancel_futures=True)
@@ -76,7 +73,7 @@ class Downloader:
         """The file at `url`. Raises DownloadFailed."""
         if not self.bounds.downloads:
             raise DownloadFailed("error", message="Downloads are off.")
-        place = _checked(url)
+        place = _checked(url, self.bounds.download_url_length)
         try:
             async with asyncio.timeout(self.bounds.download_time), self._turns:
                 raw = await self._exchange(place)
@@ -90,7 +87,7 @@ class Downloader:
         reader, writer = await self._connect(host, place.port or 443)
         try:
             writer.write(_request(place))
-            return await _everything(reader, self.bounds.schema_size + MAX_HEADERS)
+            return await _everything(reader, self.bounds)
         except (OSError, asyncio.IncompleteReadError):
             raise DownloadFailed("error", message="The connection broke.") from None
         finally:
@@ -121,10 +118,10 @@ class Downloader:
         return addresses
 
 
-def _checked(url: str) -> SplitResult:
+def _checked(url: str, most: int) -> SplitResult:
     """The parts of a URL that may be asked for."""
-    if len(url) > MAX_URL or not url.isascii() or not url.isprintable() or " " in url:
-        raise DownloadFailed("invalidUrl", message=f"A URL is at most {MAX_URL} printable characters of ASCII.")
+    if len(url) > most or not url.isascii() or not url.isprintable() or " " in url:
+        raise DownloadFailed("invalidUrl", message=f"A URL is at most {most} printable characters of ASCII.")
     try:
         place = urlsplit(url)
         valid = bool(place.hostname) and place.port != 0
@@ -148,8 +145,9 @@ def _request(place: SplitResult) -> bytes:
     return "\r\n".join(lines).encode("ascii")
 
 
-async def _everything(reader: asyncio.StreamReader, most: int) -> bytes:
-    """What comes until the answer is whole or the connection ends; at most `most` bytes, or DownloadFailed."""
+async def _everything(reader: asyncio.StreamReader, bounds: Bounds) -> bytes:
+    """What comes until the answer is whole or the connection ends. Raises DownloadFailed for more than is allowed."""
+    most = bounds.schema_size + bounds.download_header_size
     raw = bytearray()
     whole = most + 1
     head = -1
@@ -158,7 +156,7 @@ async def _everything(reader: asyncio.StreamReader, most: int) -> bytes:
         if head < 0 and (head := _head(raw)) >= 0:
             length = _parse(raw[:head]).length
             whole = most + 1 if length is None else head + length
-        if head < 0 and len(raw) > MAX_HEADERS:
+        if head < 0 and len(raw) > bounds.download_header_size:
             raise DownloadFailed("error", message="The answer is no HTTP.")
         if len(raw) > most:
             raise DownloadFailed("error", message="The file is too large.")

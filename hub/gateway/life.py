@@ -10,7 +10,7 @@ Rules of this file
 * Every transition is a row; what has none ends the stream. The dedicated port begins at HANDSHAKE: TLS comes first.
 * ENDING: one side has closed its stream, and the other's closing tag is awaited.
 * A state that waits for somebody has a time limit, named as in `limits`. SESSION has none: how long a client may be
-  silent is the server's business.
+  silent is the server's business. What a client has begun it has to finish, in every state (`stanza_timeout`).
 """
 
 from __future__ import annotations

@@ -18,9 +18,7 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, genera
 
 from hub.errors import LinkError
 from hub.gateway.figures import Figures
-
-READ_TIMEOUT_S = 5.0
-MAX_REQUEST = 8_192  # bytes
+from hub.gateway.limits import Limits
 
 
 class _Figures:
@@ -68,21 +66,21 @@ def _by(kind: str, name: str, help_: str, label: str, counted: Mapping[str, int]
     return metric
 
 
-async def serve(host: str, port: int, figures: Figures) -> asyncio.Server:
+async def serve(host: str, port: int, figures: Figures, limits: Limits) -> asyncio.Server:
     """Until it is closed. Raises LinkError where the address cannot be listened on."""
     registry = CollectorRegistry()
     registry.register(_Figures(figures))
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            async with asyncio.timeout(READ_TIMEOUT_S):
+            async with asyncio.timeout(limits.metrics_timeout):
                 request = await reader.readuntil(b"\r\n\r\n")
                 writer.write(_response(request, registry))
                 await writer.drain()
         writer.close()
 
     try:
-        return await asyncio.start_server(answer, host, port, limit=MAX_REQUEST)
+        return await asyncio.start_server(answer, host, port, limit=limits.metrics_request_size)
     except OSError as error:
         raise LinkError(f"{host}:{port} cannot be listened on: {error.strerror or error}") from None
 

@@ -14,8 +14,8 @@ Rules of this file
   grammars, also in strict mode: longer, and right.
 * A set-up that makes no sense gets `agreement` false and no settings; an upload that is refused is not stored, which
   the next answer says. What ends the stream, as PeerConfused, is only what would never end: too many of either.
-* Deviation: uploads of ExiBody and ExiDocument are refused, which the text wants a server to take ("Uploading
-  compressed schema files"). The codec has no grammars of the schema for schemas.
+* Deviation: a schema that is uploaded as ExiBody or ExiDocument is known to the connection that brought it and to the
+  agreements made of it, not to others: its size and hash are the client's word, which nobody can check.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ class Negotiator:
         self._downloader = downloader or store.downloader
         self._alternative = alternative
         self._counts: Counter[str] = Counter()
+        self._claims: dict[SchemaFile, Known] = {}
         self._answers: Mapping[str, Callable[[Element], Awaitable[Element | None]]] = {
             exi_setup.SETUP: self._set_up,
             exi_setup.UPLOAD_SCHEMA: self._upload,
@@ -111,7 +112,8 @@ class Negotiator:
 
     async def _propose(self, setup: Setup) -> Response:
         settings = self._bounds.lowered(setup.settings)
-        known = await self._store.known(setup.schemas)
+        claims = {each: self._claims[each] for each in setup.schemas if each in self._claims}
+        known = await self._store.claimed(claims) | await self._store.known(setup.schemas)
         namespaces = {each.namespace for each in setup.schemas}
         usable = {each for each in known if known[each].imports <= namespaces}
         self._say_unusable(known, usable)
@@ -139,12 +141,11 @@ class Negotiator:
             if not self._bounds.uploads:
                 raise SchemaRefused("uploads are off")
             upload = exi_setup.read_upload(element, self._bounds.schema_size)
-            if upload.content_type != "Text":
-                raise SchemaRefused(
-                    f"{upload.content_type} needs the grammars of XML Schema itself, which are not here"
-                )
-            schema = await self._store.add(upload.data)
-        except (PeerConfused, SchemaRefused) as error:
+            if upload.content_type == "Text":
+                schema = await self._store.add(upload.data)
+            else:
+                schema, self._claims[schema] = await self._store.claim(upload)
+        except (PeerConfused, SchemaRefused, NotCompiled) as error:
             log.info("an uploaded schema is not stored: %s", error)
         else:
             log.info("a schema for %r has been uploaded (%d bytes)", schema.namespace, schema.size)

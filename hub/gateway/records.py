@@ -59,6 +59,11 @@ def content_name(schema: SchemaFile) -> str:
     return _digest([schema.namespace, schema.size, schema.md5])
 
 
+def claim_name(schema: SchemaFile, sha256: str) -> str:
+    """A file name for what a client says is that schema. `sha256`: of what it brought."""
+    return _digest([schema.namespace, schema.size, schema.md5, sha256])
+
+
 def written(configuration: Configuration) -> bytes:
     return json.dumps(_plain(configuration), indent=1, sort_keys=True).encode()
 

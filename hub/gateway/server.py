@@ -2,6 +2,8 @@
 
 Rules of this file
 * A connection beyond the limits is told `resource-constraint` where that takes no work, and closed.
+* `::` is every address of both kinds, also where the system would make it those of IPv6 alone, or has no IPv6. Of IPv6
+  a network of 64 bits counts as one address: it is what one customer has.
 * `drain` takes nobody in, tells everybody `system-shutdown`, and leaves the server's streams without a closing tag:
   XEP-0198 lets clients take them up again.
 """
@@ -11,10 +13,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import ipaddress
 import logging
 import resource
+import socket
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from hub.errors import LinkError
 from hub.gateway.connection import Connection
@@ -25,6 +29,7 @@ from hub.gateway.xmpp import StreamFault
 log = logging.getLogger("hub.gateway")
 
 Address = tuple[str, int]
+ANY_ADDRESS = "::"
 FILES_PER_CONNECTION = 2
 OTHER_FILES = 64
 
@@ -44,12 +49,12 @@ class Gateway:
     async def start(self) -> None:
         """Raises LinkError where an address cannot be listened on."""
         self._make_room()
-        loop = asyncio.get_running_loop()
+        limits = self.shared.limits
         for port, addresses in self._listen.items():
-            arrived = functools.partial(self._arrived, port)
+            made = functools.partial(Wire, limits, functools.partial(self._arrived, port))
             for host, number in addresses:
                 try:
-                    server = await loop.create_server(functools.partial(Wire, arrived), host, number, backlog=1024)
+                    server = await _listen(made, host, number, limits.backlog)
                 except OSError as error:
                     await self.drain()
                     raise LinkError(f"{host}:{number} cannot be listened on: {error.strerror or error}") from None
@@ -82,11 +87,11 @@ class Gateway:
     # ------------------------------------------------------------------ inside
 
     def _arrived(self, port: Port, wire: Wire) -> None:
-        address, limits, figures = wire.peer, self.shared.limits, self.shared.figures
+        address, limits, figures = _neighbourhood(wire.peer), self.shared.limits, self.shared.figures
         full = len(self._connections) >= limits.connections
         if full or self._by_address[address] >= limits.connections_per_address:
             figures.refused["connections" if full else "address"] += 1
-            log.warning("%s: refused, %s", address, "the gateway is full" if full else "it has its share already")
+            log.warning("%s: refused, %s", wire.peer, "the gateway is full" if full else "it has its share already")
             Connection(self.shared, wire, port).fail(StreamFault("resource-constraint", "too many connections"))
             return
         connection = Connection(self.shared, wire, port)
@@ -112,3 +117,24 @@ class Gateway:
         if soft < wanted:
             log.warning("this process may open %d files: enough for %d connections of %d", soft,
                         (soft - OTHER_FILES) // FILES_PER_CONNECTION, self.shared.limits.connections)  # fmt: skip
+
+
+async def _listen(made: Callable[[], Wire], host: str, port: int, backlog: int) -> asyncio.Server:
+    """Raises OSError."""
+    loop = asyncio.get_running_loop()
+    if host != ANY_ADDRESS:
+        return await loop.create_server(made, host, port, backlog=backlog)
+    if socket.has_dualstack_ipv6():
+        sock = socket.create_server((host, port), family=socket.AF_INET6, dualstack_ipv6=True)
+    else:
+        sock = socket.create_server(("", port))
+    return await loop.create_server(made, sock=sock, backlog=backlog)
+
+
+def _neighbourhood(address: str) -> str:
+    """What counts as one address."""
+    try:
+        found = ipaddress.IPv6Address(address)
+    except ValueError:
+        return address
+    return str(ipaddress.IPv6Network((found.packed[:8] + bytes(8), 64)))

@@ -110,7 +110,7 @@ class ExiSide:
 
     @property
     def pending(self) -> bool:
-        return False
+        return self.stream.pending
 
     def feed(self, data: bytes) -> list[Item]:
         try:
@@ -141,7 +141,7 @@ class BindingSide:
 
     @property
     def pending(self) -> bool:
-        return False
+        return self.stream.pending
 
     @property
     def wanted(self) -> str:

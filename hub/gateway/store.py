@@ -3,12 +3,16 @@
     schemas/        XSD files that clients brought, each under the three things that name it
     grammars/       compiled sets, so that nothing is compiled twice
     configurations/ agreements that a client may name instead of proposing them again
+    claims/         XSD text of schemas that came as EXI, each under the name that its client gave it, and its own hash
     aside/          what did not belong there
 
 Rules of this file
 * A schema is known by namespace, size and MD5, which are computed from its bytes. The first file under a name stays,
   and what the product brings stays before all: a client can add to what others use, and change nothing of it.
 * MD5 protects nothing. Behind each name stands the SHA-256 of the file that is meant, in every record.
+* A schema that comes as EXI has lost the bytes that its name is made of, so the client says the name (XEP-0322,
+  "Uploading compressed schema files"). Nobody can check that, so nobody else gets it: it is a claim, which counts for
+  the connection that made it, and for agreements that hold it. Where the file of that name is here, that one counts.
 * A set is closed: what a file imports is in the set, or the set is refused. Two files of one namespace make no set.
 * A set is compiled once however many wait for it, one set at a time, and in a process of its own (`compilation`).
 * Live is what a connection still holds; that is never dropped to make room.
@@ -38,8 +42,9 @@ from hub.gateway.download import Downloader
 from hub.gateway.folder import Folder, Full
 from hub.gateway.product import BuiltIn
 from hub.gateway.records import Configuration
-from hub.gateway.xsdfile import SchemaRefused
-from hub.session.exi_setup import SchemaFile, Settings
+from hub.gateway.unpacking import unpacked
+from hub.gateway.xsdfile import SchemaRefused, Shape
+from hub.session.exi_setup import SchemaFile, Settings, Upload
 
 __all__ = ["Agreement", "BuiltIn", "Known", "Store"]
 
@@ -48,9 +53,10 @@ log = logging.getLogger(__name__)
 SCHEMAS: Final = "schemas"
 GRAMMARS: Final = "grammars"
 CONFIGURATIONS: Final = "configurations"
-MAX_REFUSED: Final = 1_000  # sets
 IDENTIFIER: Final = re.compile(rf"[0-9a-f]{{{records.DIGITS}}}")
+CLAIMS: Final = "claims"
 KINDS: Final = {
+    CLAIMS: re.compile(r"[0-9a-f]{64}\.xsd"),
     SCHEMAS: re.compile(r"[0-9a-f]{64}\.xsd"),
     GRAMMARS: re.compile(r"[0-9a-f]{64}-[0-9a-f]{16}\.exig"),
     CONFIGURATIONS: re.compile(rf"{IDENTIFIER.pattern}\.json"),
@@ -66,13 +72,18 @@ class Compiled:
 
 @dataclass(frozen=True)
 class Agreement:
-    """What a stream speaks. `settings` carry the operator's limits for what the client sends."""
+    """What a stream speaks. `contents`: as in a Configuration.
+    `settings` carry the operator's limits for what the client sends."""
 
     settings: Settings
-    schemas: tuple[SchemaFile, ...]
+    contents: Mapping[SchemaFile, str]
     configuration_id: str
     compiled: Compiled = field(repr=False)
     set_id: str = ""
+
+    @property
+    def schemas(self) -> tuple[SchemaFile, ...]:
+        return tuple(sorted(self.contents))
 
     @property
     def grammars(self) -> exi.Grammars:
@@ -107,6 +118,7 @@ class Store:
         self._refused: OrderedDict[str, str] = OrderedDict()
         self._tasks: dict[str, asyncio.Task[Compiled]] = {}
         self._turn = asyncio.Lock()
+        self._unpacking = 0  # uploads that wait for their turn, or are at it
         self.downloader = Downloader(bounds)
         self.can_compile = find_spec("xmlschema") is not None
         if not self.can_compile:
@@ -126,20 +138,49 @@ class Store:
         """The name of an XSD file that is here from now on, and may have been before. Raises SchemaRefused."""
         if len(data) > self.bounds.schema_size:
             raise SchemaRefused(f"it has more than {self.bounds.schema_size} bytes")
-        schema = SchemaFile.of((await asyncio.to_thread(xsdfile.read, data)).namespace, data)
+        schema = SchemaFile.of((await asyncio.to_thread(xsdfile.read, data, self.bounds.shape)).namespace, data)
         known = (await self.known([schema])).get(schema)
         if known is None:
-            try:
-                await asyncio.to_thread(self._folder.add, _schema_path(schema), data, self._in_use())
-            except Full:
-                raise SchemaRefused("the store is full of what is in use") from None
-            except OSError as error:
-                log.error("a schema cannot be stored: %s", error)
-                raise SchemaRefused("it cannot be stored now") from None
+            await self._keep(_schema_path(schema), data)
             known = (await self.known([schema])).get(schema)
         if known is not None and known.sha256 != _sha256(data):
             raise SchemaRefused("another file has its namespace, size and MD5, and was first")
         return schema
+
+    async def claim(self, upload: Upload) -> tuple[SchemaFile, Known]:
+        """A schema that came as EXI, under the name that its client gives it: for that client. Raises SchemaRefused,
+        NotCompiled."""
+        if self._unpacking >= self.bounds.compiles_waiting:
+            raise NotCompiled("too many schemas are being unpacked")
+        self._unpacking += 1
+        try:
+            async with self._turn:
+                data = await unpacked(upload.data, upload.content_type, self.bounds, self._folder.scratch)
+        finally:
+            self._unpacking -= 1
+        xsd = await asyncio.to_thread(xsdfile.read, data, self.bounds.shape)
+        schema = SchemaFile(xsd.namespace, upload.size or 0, upload.md5)
+        known = (await self.known([schema])).get(schema)
+        if known is None:
+            known = Known(_sha256(data), xsd.imports)
+            await self._keep(_claim_path(schema, known.sha256), data)
+        return schema, known
+
+    async def claimed(self, claims: Mapping[SchemaFile, Known]) -> dict[SchemaFile, Known]:
+        """Those of `claims` that are still here. Counts as use."""
+        paths = {each: _claim_path(each, known.sha256) for each, known in claims.items()}
+        here = await asyncio.to_thread(lambda: {each for each, path in paths.items() if self._folder.has(path)})
+        return {each: known for each, known in claims.items() if each in here}
+
+    async def _keep(self, path: str, data: bytes) -> None:
+        """Raises SchemaRefused."""
+        try:
+            await asyncio.to_thread(self._folder.add, path, data, self._in_use())
+        except Full:
+            raise SchemaRefused("the store is full of what is in use") from None
+        except OSError as error:
+            log.error("a schema cannot be stored: %s", error)
+            raise SchemaRefused("it cannot be stored now") from None
 
     async def known(self, schemas: Iterable[SchemaFile]) -> dict[SchemaFile, Known]:
         """Those of `schemas` that are here. Counts as use."""
@@ -167,9 +208,9 @@ class Store:
         if data is None:
             return None
         try:
-            if SchemaFile.of(xsdfile.read(data).namespace, data) != schema:
+            if SchemaFile.of(xsdfile.read(data, self.bounds.shape).namespace, data) != schema:
                 raise SchemaRefused("it is not the file that its name says")
-            self._index[schema] = _known(data)
+            self._index[schema] = _known(data, self.bounds.shape)
         except SchemaRefused as error:
             self._folder.set_aside(path, str(error))
             return None
@@ -210,7 +251,7 @@ class Store:
         identifier = configuration.identifier
         options = configuration.settings.options.with_(limits=self.bounds.limits)
         settings = Settings(options, configuration.settings.session_wide)
-        made = Agreement(settings, configuration.schemas, identifier, grammars, set_id)
+        made = Agreement(settings, configuration.contents, identifier, grammars, set_id)
         return self._live.setdefault(identifier, made)
 
     def _recorded(self, identifier: str) -> Configuration | None:
@@ -243,11 +284,12 @@ class Store:
 
     def _paths(self, agreement: Agreement) -> set[str]:
         """What has to be here for an agreement to be recalled after a restart."""
-        brought = (each for each in agreement.schemas if each not in self._built_in.files)
+        brought = {each: sha for each, sha in agreement.contents.items() if each not in self._built_in.files}
         return {
             _configuration_path(agreement.configuration_id),
             self._grammar_path(agreement.set_id),
             *map(_schema_path, brought),
+            *(_claim_path(each, sha256) for each, sha256 in brought.items()),
         }
 
     # ------------------------------------------------------------------ grammars
@@ -274,7 +316,7 @@ class Store:
         del self._tasks[set_id]
         if not task.cancelled() and isinstance(error := task.exception(), SchemaRefused):
             self._refused[set_id] = str(error)
-            while len(self._refused) > MAX_REFUSED:
+            while len(self._refused) > self.bounds.refusals_kept:
                 self._refused.popitem(last=False)
 
     async def _make(self, set_id: str, configuration: Configuration) -> Compiled:
@@ -317,6 +359,8 @@ class Store:
         for schema, sha256 in configuration.contents.items():
             data = self._read(schema)
             if data is None or _sha256(data) != sha256:
+                data = self._folder.read(_claim_path(schema, sha256), self.bounds.schema_size)
+            if data is None or _sha256(data) != sha256:
                 raise NotCompiled(f"the schema {schema.namespace!r} is no longer here")
             found[schema.namespace] = data
         return found
@@ -333,12 +377,16 @@ def _schema_path(schema: SchemaFile) -> str:
     return f"{SCHEMAS}/{records.content_name(schema)}.xsd"
 
 
+def _claim_path(schema: SchemaFile, sha256: str) -> str:
+    return f"{CLAIMS}/{records.claim_name(schema, sha256)}.xsd"
+
+
 def _configuration_path(identifier: str) -> str:
     return f"{CONFIGURATIONS}/{identifier}.json"
 
 
-def _known(data: bytes) -> Known:
-    return Known(_sha256(data), xsdfile.read(data).imports)
+def _known(data: bytes, shape: Shape = Shape()) -> Known:  # noqa: B008  # it is frozen
+    return Known(_sha256(data), xsdfile.read(data, shape).imports)
 
 
 def _sha256(data: bytes) -> str:

@@ -6,6 +6,7 @@ import asyncio
 from xml.etree.ElementTree import Element
 
 from hub.gateway.domains import Served
+from hub.gateway.limits import Limits
 from hub.gateway.sides import XmlSide
 from hub.gateway.wire import Lost, Wire, connect
 from hub.gateway.xmlreader import Bounds
@@ -13,15 +14,15 @@ from hub.gateway.xmlwriter import write_element
 from hub.gateway.xmpp import FEATURES, PROCEED, STARTTLS, Opened, Stanza
 
 
-async def reach(served: Served, bounds: Bounds, limit: float) -> Wire:
-    """A wire that TLS protects, and over which nothing has gone yet. `limit` in seconds. Raises Lost."""
-    domain = served.domain
+async def reach(served: Served, limits: Limits) -> Wire:
+    """A wire that TLS protects, and over which nothing has gone yet. Raises Lost."""
+    domain, limit = served.domain, limits.connect_timeout
     wire: Wire | None = None
     try:
         async with asyncio.timeout(limit):
-            wire = await connect(*domain.server)
+            wire = await connect(*domain.server, limits)
             if not domain.direct_tls:
-                await _ask_for_tls(wire, domain.name, bounds)
+                await _ask_for_tls(wire, domain.name, limits.xml(limits.server_stanza_size))
             await wire.start_tls(served.connecting, domain.name)
             return wire
     except TimeoutError:

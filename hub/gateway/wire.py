@@ -1,7 +1,7 @@
 """One TCP connection, in the clear and then with TLS, for somebody who pulls bytes off it.
 
 Rules of this file
-* Nothing is buffered without bound: past READ_AHEAD bytes that nobody has taken the socket is not read; `drain` waits
+* Nothing is buffered without bound: past `read_ahead` bytes that nobody has taken the socket is not read; `drain` waits
   while the socket takes nothing, for at most so long.
 * TLS is OpenSSL on memory: asyncio's own keeps a buffer of 256 KiB for each connection, of which a gateway has two for
   every client, and cannot begin in the middle of a stream without a race.
@@ -13,18 +13,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 import ssl
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-READ_AHEAD: Final = 65_536  # bytes
-WRITE_AHEAD: Final = 65_536  # bytes that wait for the socket before `drain` waits too
+from hub.gateway.limits import Limits
+
 PIECE: Final = 16_384  # bytes that go through TLS at a time: one record
-KEEPALIVE_S: Final = 60  # silence before the kernel asks whether the other end is still there
-KEEPALIVE_TRIES: Final = 4
-KEEPALIVE_INTERVAL_S: Final = 15
+KEEPALIVE_TRIES: Final = 4  # of the kernel, before it gives the other end up
 
 
 class Lost(Exception):
@@ -35,11 +34,12 @@ class Wire(asyncio.Protocol):
     """Made by a listener, which `arrived` tells, or by `connect`."""
 
     __slots__ = (
-        "_arrived_here", "_chunks", "_closing", "_drained", "_handshake", "_incoming", "_outgoing", "_paused", "_size",
-        "_tls", "_transport", "_waiter", "ended", "reason", "received", "sent",
+        "_arrived_here", "_chunks", "_closing", "_drained", "_handshake", "_incoming", "_limits", "_outgoing",
+        "_paused", "_size", "_tls", "_transport", "_waiter", "ended", "reason", "received", "sent",
     )  # fmt: skip
 
-    def __init__(self, arrived: Callable[[Wire], None] | None = None) -> None:
+    def __init__(self, limits: Limits, arrived: Callable[[Wire], None] | None = None) -> None:
+        self._limits = limits
         self._arrived_here = arrived
         self.ended = False
         """Nothing more will come."""
@@ -63,9 +63,9 @@ class Wire(asyncio.Protocol):
 
     @property
     def peer(self) -> str:
-        """The address of the other end."""
+        """The address of the other end; one of IPv4 as such, also where it came in by IPv6."""
         name = self._transport.get_extra_info("peername") if self._transport is not None else None
-        return str(name[0]) if name else ""
+        return str(name[0]).removeprefix("::ffff:") if name else ""
 
     @property
     def tls_version(self) -> str | None:
@@ -90,7 +90,7 @@ class Wire(asyncio.Protocol):
             self._chunks.appendleft(data[most:])
             data = data[:most]
         self._size -= len(data)
-        if self._paused and self._size < READ_AHEAD and self._transport is not None:
+        if self._paused and self._size < self._limits.read_ahead and self._transport is not None:
             self._paused = False
             self._transport.resume_reading()
         self.received += len(data)
@@ -165,8 +165,8 @@ class Wire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        transport.set_write_buffer_limits(high=WRITE_AHEAD)
-        set_socket_options(transport.get_extra_info("socket"))
+        transport.set_write_buffer_limits(high=self._limits.write_ahead)
+        set_socket_options(transport.get_extra_info("socket"), self._limits.keepalive)
         if self._arrived_here is not None:
             self._arrived_here(self)
 
@@ -208,7 +208,8 @@ class Wire(asyncio.Protocol):
     def _arrived(self, data: bytes) -> None:
         self._chunks.append(data)
         self._size += len(data)
-        if self._size >= READ_AHEAD and not self._paused and self._transport is not None and not self._closing:
+        full = self._size >= self._limits.read_ahead
+        if full and not self._paused and self._transport is not None and not self._closing:
             self._paused = True
             self._transport.pause_reading()
         self._wake()
@@ -272,23 +273,24 @@ class Wire(asyncio.Protocol):
         self._flush()
 
 
-async def connect(host: str, port: int) -> Wire:
+async def connect(host: str, port: int, limits: Limits) -> Wire:
     """Raises Lost."""
     loop = asyncio.get_running_loop()
     try:
-        _, wire = await loop.create_connection(Wire, host, port)
+        _, wire = await loop.create_connection(functools.partial(Wire, limits), host, port)
     except OSError as error:
         raise Lost(f"{host}:{port} cannot be reached: {error.strerror or error}") from None
     return wire
 
 
-def set_socket_options(sock: socket.socket) -> None:
-    """Nagle off: a stanza is one write. Keep-alives of TCP: white space between stanzas has no form in EXI."""
+def set_socket_options(sock: socket.socket, keepalive: float) -> None:
+    """Nagle off: a stanza is one write. Keep-alives of TCP: white space between stanzas has no form in EXI. After
+    `keepalive` seconds of silence the kernel asks, for about as long again."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (
-        ("TCP_KEEPIDLE", KEEPALIVE_S),
-        ("TCP_KEEPINTVL", KEEPALIVE_INTERVAL_S),
+        ("TCP_KEEPIDLE", round(keepalive)),
+        ("TCP_KEEPINTVL", max(1, round(keepalive / KEEPALIVE_TRIES))),
         ("TCP_KEEPCNT", KEEPALIVE_TRIES),
     ):
         if hasattr(socket, name):

@@ -26,12 +26,18 @@ CANONICAL: Final = "urn:xmpp:exi:cs"  # XEP-0322, "Generation of Canonic Schemas
 RESERVED: Final = frozenset({XSD, XSI, CANONICAL})
 KNOWN_TO_ALL: Final = frozenset({XSD, XSI})  # their components are there without an import
 BY_LOCATION: Final = frozenset({"include", "redefine", "override"})
-MAX_DEPTH: Final = 100  # elements
-MAX_PREFIXES: Final = 100  # declared at one place
 
 
 class SchemaRefused(PeerError):
     """A schema, or a set of schemas, that cannot be used; the text says why."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a file may look like: elements inside each other, and prefixes declared at one place."""
+
+    depth: int = 100
+    prefixes: int = 100
 
 
 @dataclass(frozen=True)
@@ -42,15 +48,15 @@ class Xsd:
     imports: frozenset[str]
 
 
-def read(data: bytes) -> Xsd:
+def read(data: bytes, shape: Shape = Shape()) -> Xsd:  # it is frozen
     """Raises SchemaRefused."""
-    return _Reader({}).run(data).found()
+    return _Reader({}, shape).run(data).found()
 
 
-def located(data: bytes, locations: Mapping[str, str]) -> bytes:
+def located(data: bytes, locations: Mapping[str, str], shape: Shape = Shape()) -> bytes:  # as above
     """A copy whose imports lead to `locations` (namespace → schemaLocation). Raises SchemaRefused, also for an import
     of what is not among them."""
-    reader = _Reader(locations).run(data)
+    reader = _Reader(locations, shape).run(data)
     missing = sorted(reader.found().imports - locations.keys())
     if missing:
         raise SchemaRefused(f"it imports {missing[0]!r}, which is not in the set")
@@ -69,9 +75,10 @@ def wrapper(locations: Mapping[str, str]) -> bytes:
 class _Reader:
     """Walks the text once; `copy` is what it has written."""
 
-    def __init__(self, locations: Mapping[str, str]) -> None:
+    def __init__(self, locations: Mapping[str, str], shape: Shape) -> None:
         self.copy: list[str] = []
         self._locations = locations
+        self._shape = shape
         self._scopes: list[dict[str, str]] = [{"xml": "http://www.w3.org/XML/1998/namespace"}]
         self._dropping = 0  # depth inside an import that is left out
         self._target: str | None = None
@@ -100,8 +107,8 @@ class _Reader:
         raise SchemaRefused("it has a document type declaration")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
-        if len(self._scopes) > MAX_DEPTH:
-            raise SchemaRefused(f"it is nested deeper than {MAX_DEPTH} elements")
+        if len(self._scopes) > self._shape.depth:
+            raise SchemaRefused(f"it is nested deeper than {self._shape.depth} elements")
         scope = self._declare(attributes)
         self._scopes.append(scope)
         uri, local = self._expand(name, scope)
@@ -150,8 +157,8 @@ class _Reader:
                 if scope is self._scopes[-1]:
                     scope = dict(scope)
                 scope[key[6:]] = value
-        if len(scope) > MAX_PREFIXES:
-            raise SchemaRefused(f"it declares more than {MAX_PREFIXES} prefixes")
+        if len(scope) > self._shape.prefixes:
+            raise SchemaRefused(f"it declares more than {self._shape.prefixes} prefixes")
         return scope
 
     @staticmethod

@@ -10,7 +10,7 @@ Rules of this file
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -66,19 +66,42 @@ class Followers:
 
     async def ensure(self, thing: str) -> None:
         """The node is there, open to those who may follow it, and followed by nobody else."""
-        to, model = self.publication, self.publication.access_model
+        service, allowed = self.publication.service, partial(self._may_stay, thing)
         _, node = self.place(thing)
-        title = self._things[thing].description.label or thing if thing in self._things else thing
-        await pubsub.ensure_node(self._client(), to.service, node, title, model, await self._members(thing))
+        await self._make(thing, node)
+        whitelisted = service is not None or self.publication.access_model == "whitelist"
         try:
-            await pubsub.expel(
-                self._client(), to.service, node, partial(self._may_stay, thing),
-                whitelisted=to.service is not None or model == "whitelist",
-            )  # fmt: skip
+            told = await self._subscribers_told(service, node, allowed)
+            if whitelisted and await pubsub.expel_members(self._client(), service, node, allowed) and not told:
+                # The only way left to end a subscription that goes on without a membership
+                log.info("%s is made anew: whoever may follow it has to subscribe again", node)
+                await pubsub.delete(self._client(), service, node)
+                await self._make(thing, node)
         except PeerRefused as refused:
-            if not self._warned:
-                log.warning("the pubsub service does not say who follows us, so nobody is put out: %s", refused)
-            self._warned = True
+            self._warn(refused)
+
+    async def _make(self, thing: str, node: str) -> None:
+        to = self.publication
+        title = self._things[thing].description.label or thing if thing in self._things else thing
+        members = await self._members(thing)
+        await pubsub.ensure_node(self._client(), to.service, node, title, to.access_model, members)
+
+    async def _subscribers_told(
+        self, service: str | None, node: str, allowed: Callable[[str], Awaitable[bool]]
+    ) -> bool:
+        """Whether the service lets us see, and end, subscriptions: ejabberd's PEP does not."""
+        try:
+            await pubsub.expel(self._client(), service, node, allowed)
+        except PeerRefused as refused:
+            if self.publication.readers is not None:
+                self._warn(refused)
+            return False
+        return True
+
+    def _warn(self, refused: PeerRefused) -> None:
+        if not self._warned:
+            log.warning("the pubsub service does not say who follows us, so nobody is put out: %s", refused)
+        self._warned = True
 
     async def publish(self, thing: str, item_id: str, payload: Element, timeout: float) -> None:
         _, node = self.place(thing)

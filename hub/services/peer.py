@@ -121,6 +121,10 @@ class Peer:
                 await self._subscribe(place)
             while True:
                 message = await arriving.get()
+                for node in pubsub.deleted(message):  # made anew when somebody's rights ended
+                    for place in places:
+                        if (place.jid, place.node) == (message.get("from"), node):
+                            await self._subscribe(place)
                 for _, payload in pubsub.notified(message):
                     answer = self._decode(self._sensor_data, payload)
                     if answer is not None:

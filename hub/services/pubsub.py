@@ -28,6 +28,7 @@ TELEMETRY_NODE: Mapping[str, str] = {
     "pubsub#max_items": "1",  # the newest reading is what a new subscriber wants; more only slows the server down
     "pubsub#send_last_published_item": "on_sub_and_presence",
     "pubsub#notify_retract": "false",
+    "pubsub#notify_delete": "true",  # who followed one that is made anew has to know
     "pubsub#deliver_payloads": "true",
     "pubsub#type": "urn:xmpp:iot:sensordata",
 }
@@ -75,26 +76,47 @@ async def set_members(client: ClientXMPP, service: str | None, node: str, member
 
 
 async def expel(
-    client: ClientXMPP, service: str | None, node: str, allowed: Callable[[str], Awaitable[bool]], *, whitelisted: bool
+    client: ClientXMPP, service: str | None, node: str, allowed: Callable[[str], Awaitable[bool]]
 ) -> None:
-    """End the subscriptions, and memberships where there is a whitelist, of whoever is not `allowed`: a service checks
-    who may subscribe, not who still may. Raises PeerRefused when it does not tell."""
-    whitelist = ("affiliations", "affiliation", "affiliation", ("owner", "none", "outcast"))
-    subscribers = ("subscriptions", "subscription", "subscription", ("none",))
-    for many, one, state, kept in (whitelist, subscribers) if whitelisted else (subscribers,):
-        asked = Element(f"{{{OWNER}}}pubsub")
-        SubElement(asked, f"{{{OWNER}}}{many}", node=node)
-        result = await ask(client, service, "get", asked)
-        found = [entry.get("jid", "") for entry in result.iter(f"{{{OWNER}}}{one}") if entry.get(state) not in kept]
-        expelled = [jid for jid in found if not await allowed(jid)]
-        if not expelled:
-            continue
-        owner = Element(f"{{{OWNER}}}pubsub")
-        changes = SubElement(owner, f"{{{OWNER}}}{many}", node=node)
-        for jid in expelled:
-            SubElement(changes, f"{{{OWNER}}}{one}", {"jid": jid, state: "none"})
-        await ask(client, service, "set", owner)
-        log.info("%s may no longer follow %s", ", ".join(expelled), node)
+    """End the subscriptions of whoever is not `allowed`: a service checks who may subscribe, not who still may. Raises
+    PeerRefused when it does not tell."""
+    await _take_away(client, service, node, ("subscriptions", "subscription", "subscription"), ("none",), allowed)
+
+
+async def expel_members(
+    client: ClientXMPP, service: str | None, node: str, allowed: Callable[[str], Awaitable[bool]]
+) -> bool:
+    """End the memberships of a whitelisted node of whoever is not `allowed`. Whether there was somebody."""
+    outside = ("owner", "none", "outcast")
+    return await _take_away(client, service, node, ("affiliations", "affiliation", "affiliation"), outside, allowed)
+
+
+async def _take_away(
+    client: ClientXMPP, service: str | None, node: str, words: tuple[str, str, str], kept: tuple[str, ...],
+    allowed: Callable[[str], Awaitable[bool]],
+) -> bool:  # fmt: skip
+    many, one, state = words
+    asked = Element(f"{{{OWNER}}}pubsub")
+    SubElement(asked, f"{{{OWNER}}}{many}", node=node)
+    result = await ask(client, service, "get", asked)
+    found = [entry.get("jid", "") for entry in result.iter(f"{{{OWNER}}}{one}") if entry.get(state) not in kept]
+    expelled = [jid for jid in found if not await allowed(jid)]
+    if not expelled:
+        return False
+    owner = Element(f"{{{OWNER}}}pubsub")
+    changes = SubElement(owner, f"{{{OWNER}}}{many}", node=node)
+    for jid in expelled:
+        SubElement(changes, f"{{{OWNER}}}{one}", {"jid": jid, state: "none"})
+    await ask(client, service, "set", owner)
+    log.info("%s may no longer follow %s", ", ".join(expelled), node)
+    return True
+
+
+async def delete(client: ClientXMPP, service: str | None, node: str) -> None:
+    """The node, and with it every subscription."""
+    owner = Element(f"{{{OWNER}}}pubsub")
+    SubElement(owner, f"{{{OWNER}}}delete", node=node)
+    await ask(client, service, "set", owner)
 
 
 async def publish(
@@ -131,6 +153,11 @@ def notified(message: Element) -> list[tuple[str, Element]]:
         for item in items.findall(f"{{{EVENT}}}item")
         if len(item)
     ]
+
+
+def deleted(message: Element) -> list[str]:
+    """The nodes that a notification says are gone."""
+    return [gone.get("node", "") for gone in message.iterfind(f"{{{EVENT}}}event/{{{EVENT}}}delete")]
 
 
 def _config(options: Mapping[str, str]) -> Element:

@@ -61,7 +61,7 @@ class Service(Protocol):
 class Router(MatcherBase):
     """Also the matcher: a stanza is ours when the tag of a child is in the table."""
 
-    def __init__(self, client: BaseXMPP, busy: int = MAX_BUSY) -> None:
+    def __init__(self, client: BaseXMPP, busy: int | None = None) -> None:
         super().__init__(None)
         self._busy = busy
         self._address = client.boundjid.full if client.is_component else ""
@@ -97,7 +97,7 @@ class Router(MatcherBase):
         except RequestError as error:
             log.warning("%s from %s dropped: %s", found[1].tag, sender, error)
             return
-        too_many = len(self._tasks) >= self._busy  # decided on arrival, so that who came first is served
+        too_many = len(self._tasks) >= (self._busy or MAX_BUSY)  # decided on arrival, so that who came first is served
         task = asyncio.create_task(self._serve(*found, stanza.xml, sender, too_many))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -53,6 +53,7 @@ class BindingStream:
         self._schema_id: str | None = None  # what our next header says
         self._data = b""
         self._opening: Opening | None = None
+        self._first_heard = False  # the element behind the header
         self.restart()
 
     def restart(self) -> None:
@@ -81,6 +82,13 @@ class BindingStream:
         return body
 
     # ------------------------------------------------------------------ from the peer
+
+    @property
+    def pending(self) -> bool:
+        """Whether part of an element, or of an opening, has come."""
+        if self._decoder is None:
+            return bool(self._data)
+        return self._decoder.pending or not self._first_heard
 
     def feed(self, data: bytes) -> list[Element]:
         """The elements that these bytes complete. Look at `wanted` when there are none. Raises PeerConfused."""
@@ -123,12 +131,13 @@ class BindingStream:
         assert opening is not None
         more, self._data = self._data, b""
         decoder = exi.Decoder(self.grammars, self.settings.options, session_tables=self.settings.session_wide)
-        self._decoder = decoder
+        self._decoder, self._first_heard = decoder, False
         try:
             found = begin(decoder, opening)
         except exi.DecodeError as error:
             raise PeerConfused(f"what came is no EXI of this stream: {error}") from error
         self.received.elements += len(found)
+        self._first_heard = bool(found)
         return found + self._decode(decoder, more) if more else found
 
     def _decode(self, decoder: exi.Decoder, data: bytes) -> list[Element]:
@@ -137,4 +146,5 @@ class BindingStream:
         except exi.DecodeError as error:
             raise PeerConfused(f"what came is no EXI of this stream: {error}") from error
         self.received.elements += len(found)
+        self._first_heard |= bool(found)
         return found

@@ -35,6 +35,11 @@ class ExiStream:
         self.sent = Traffic()
         self.received = Traffic()
 
+    @property
+    def pending(self) -> bool:
+        """Whether part of an element has come."""
+        return self._decoder.pending
+
     def encode(self, element: Element) -> bytes:
         """One element as it goes over the wire. Raises EncodeError; then nothing has changed."""
         body = self._encoder.encode(element)

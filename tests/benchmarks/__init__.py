@@ -17,6 +17,7 @@
     crowd.py     a process: many light clients, in XML and EXI
     speaker.py   a process: one client as a node has it
 
+    trust.py     the program: decisions from the cache of verdicts, and starting with it
     provisioning.py  the program: what `hub provisioning` costs, decisions, a fleet's first start, memory
 
     exi_speed.py, exi_size.py, exi_exificient.py: the codec by itself

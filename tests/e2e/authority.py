@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element, XMLPullParser
 from xml.sax.saxutils import quoteattr
 
 from .raw import CLIENT, STREAM, TIMEOUT_S, RawClient
-from .world import World
+from .world import EjabberdWorld, World
 
 OLD, NEW = "urn:xmpp:iot:provisioning", "urn:nf:iot:prov:d:1.0"
 DISCO = {OLD: "urn:xmpp:iot:discovery", NEW: "urn:nf:iot:disco:1.0"}
@@ -27,21 +27,31 @@ ACCEPT = "jabber:component:accept"
 HUB, BARE = "greenhouse@localhost/hub", "greenhouse@localhost"
 
 
-class TrustWorld(World):
-    """A server that knows a component, and an account that can be one."""
+class Town:
+    """What a server of the tests adds to one: a component that it knows, and people with rosters."""
 
-    def __init__(self, folder: Path, exi: bool = False) -> None:
-        super().__init__(folder, exi=exi, components={COMPONENT: SECRET})
+    component_port: int
+    ca_file: Path
 
     @contextlib.asynccontextmanager
     async def person(self, name: str) -> AsyncIterator[RawClient]:
         """Somebody with a roster: who has one is told of what becomes of his contacts."""
-        async with self.client(name) as client:
+        async with self.client(name) as client:  # type: ignore[attr-defined]  # a Place has it
             await client.ask(None, "get", "<query xmlns='jabber:iq:roster'/>")
             yield client
 
     def component(self) -> RawComponent:
         return RawComponent("127.0.0.1", self.component_port, self.ca_file, COMPONENT, SECRET)
+
+
+class TrustWorld(Town, World):
+    def __init__(self, folder: Path, exi: bool = False) -> None:
+        World.__init__(self, folder, exi=exi, components={COMPONENT: SECRET})
+
+
+class EjabberdTrustWorld(Town, EjabberdWorld):
+    def __init__(self, folder: Path) -> None:
+        EjabberdWorld.__init__(self, folder, exi=False, components={COMPONENT: SECRET})
 
 
 class RawComponent(RawClient):
@@ -99,6 +109,7 @@ class Authority:
         self.controls: dict[str, str] = {}
         self.owner = ""
         self.silent = False
+        self.update_answer = ""
         self.asked: list[Element] = []
         self.last_id = ""
         """Of the last IQ that has arrived."""
@@ -137,7 +148,8 @@ class Authority:
             self.last_id = stanza.get("id", "")
             answer = self._answer(stanza[0])
             if answer is not None:
-                self.talker.write(f"<iq type='result' id={quoteattr(self.last_id)} from='{self.talker.jid}' "
+                kind = "error" if answer.startswith("<error") else "result"
+                self.talker.write(f"<iq type='{kind}' id={quoteattr(self.last_id)} from='{self.talker.jid}' "
                                   f"to={quoteattr(sender)}>{answer}</iq>")  # fmt: skip
 
     async def _next(self) -> Element:
@@ -156,6 +168,8 @@ class Authority:
             return f"<query xmlns='{INFO}'><feature var='{self.namespace}'/><feature var='{self.disco}'/></query>"
         if payload.tag.startswith(f"{{{self.disco}}}"):
             self.told.append(payload)
+            if name == "update":
+                return self.update_answer
             claimed = name == "register" and self.owner
             return f"<claimed xmlns='{self.disco}' jid='{self.owner}'/>" if claimed else ""
         if not payload.tag.startswith(f"{{{self.namespace}}}"):

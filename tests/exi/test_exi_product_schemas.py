@@ -17,7 +17,9 @@ import xmlschema
 
 from hub import exi
 from hub.exi import schemas
+from hub.exi.grammarfile import dumps
 from hub.exi.schemas.__main__ import compiled, main
+from hub.exi.xsd import schema_of_schemas
 from tests.stanzas.vectors_new_dialect import CONTROL_VECTORS, SENSOR_DATA_VECTORS
 from tests.stanzas.vectors_new_trust import DISCOVERY_VECTORS, FAMILIES, PROVISIONING_VECTORS
 
@@ -94,6 +96,10 @@ def test_the_families_of_the_new_dialect_differ_in_their_namespace_only(kind: st
 @pytest.mark.parametrize("set_", schemas.SETS)
 def test_what_ships_is_what_the_files_compile_to(set_: str) -> None:
     assert (FOLDER / f"{set_}.exig").read_bytes() == compiled(set_), "run `python -m hub.exi.schemas`"
+
+
+def test_the_schema_of_schemas_that_ships_is_what_the_library_has() -> None:
+    assert (FOLDER / "xsd.exig").read_bytes() == dumps(schema_of_schemas()), "run `python -m hub.exi.schemas`"
 
 
 def test_the_command_writes_the_grammar_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

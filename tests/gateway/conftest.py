@@ -57,6 +57,7 @@ class Running:
     world: World | Ejabberd
     store: Store
     folder: Path
+    host: str = "127.0.0.1"
 
     @property
     def figures(self) -> Figures:
@@ -72,19 +73,19 @@ class Running:
     def plain(self, user: str = "owner", resource: str = "raw") -> RawClient:
         """A client that has never heard of EXI."""
         world = self.world
-        return RawClient("127.0.0.1", self.port, world.ca_file, f"{user}@localhost", world.passwords[user], resource)
+        return RawClient(self.host, self.port, world.ca_file, f"{user}@localhost", world.passwords[user], resource)
 
     def binary(self, user: str = "owner", clear: bool = False, **more: Any) -> BinaryClient:
         world = self.world
         port = self.port_of(Port.BINARY_IN_THE_CLEAR if clear else Port.BINARY)
         return BinaryClient(
-            "127.0.0.1", port, world.ca_file, f"{user}@localhost", world.passwords[user], clear=clear, **more
+            self.host, port, world.ca_file, f"{user}@localhost", world.passwords[user], clear=clear, **more
         )
 
     def client(self, user: str = "owner", **more: Any) -> ExiClient:
         world = self.world
         return ExiClient(
-            "127.0.0.1", self.port, world.ca_file, f"{user}@localhost", world.passwords[user], **more
+            self.host, self.port, world.ca_file, f"{user}@localhost", world.passwords[user], **more
         )  # fmt: skip
 
 
@@ -96,19 +97,21 @@ def domain_of(world: World | Ejabberd, **changes: Any) -> Domain:
 
 @contextlib.asynccontextmanager
 async def gateway_for(
-    world: World | Ejabberd, folder: Path, limits: Limits | None = None, bounds: Bounds | None = None, **domain: Any
-) -> AsyncIterator[Running]:
+    world: World | Ejabberd, folder: Path, limits: Limits | None = None, bounds: Bounds | None = None, *,
+    listen: str = "127.0.0.1", host: str = "", **domain: Any,
+) -> AsyncIterator[Running]:  # fmt: skip
+    """`host`: where its clients go, when that is not where it listens."""
     limits = limits or Limits()
-    bounds = replace(bounds or Bounds(), limits=limits.exi)
+    bounds = replace(bounds or Bounds(), limits=limits.exi(limits.stanza_size))
     store = Store(folder / "store", bounds, built_in())
     shared = Shared(
         Domains([domain_of(world, **domain)]), limits, Figures(), lambda: Negotiator(store, bounds),
         default_grammars=default_grammars(), recall=store.recall,
     )  # fmt: skip
-    gateway = Gateway(shared, {port: [("127.0.0.1", 0)] for port in Port})
+    gateway = Gateway(shared, {port: [(listen, 0)] for port in Port})
     await gateway.start()
     try:
-        yield Running(gateway, world, store, folder)
+        yield Running(gateway, world, store, folder, host or listen)
     finally:
         await gateway.drain()
         await store.close()

@@ -45,6 +45,17 @@ async def test_every_kind_of_client(running: Running) -> None:
     assert not running.figures.faults and not running.figures.dropped
 
 
+async def test_tls_from_the_first_byte(ejabberd: Ejabberd, store_folder: Path) -> None:
+    address = ("127.0.0.1", ejabberd.direct_tls_port)
+    async with (
+        gateway_for(ejabberd, store_folder, server=address, direct_tls=True) as running,
+        running.client() as owner,
+        running.plain("reader") as reader,
+    ):
+        for each in (owner, reader):
+            assert (await each.ask("localhost", "get", DISCO)).get("type") == "result"
+
+
 async def test_its_own_compression_is_not_offered(running: Running) -> None:
     """It offers zlib, after login too."""
     client = running.client()

@@ -20,7 +20,7 @@ from hub.gateway.limits import Limits
 from hub.session import exi_setup
 from tests.e2e.raw import STREAM, TIMEOUT_S, TLS
 from tests.e2e.world import World
-from tests.gateway.client import ExiClient
+from tests.gateway.client import BinaryClient, ExiClient, elements
 from tests.gateway.conftest import Running, domain_of, gateway_for
 from tests.gateway.samples import PRODUCT
 from tests.gateway.test_wrong import HEADER, fault_of, logged_in, rest, secured, speaking
@@ -123,14 +123,61 @@ async def test_a_session_may_be_silent(hasty: Running) -> None:
             assert (await each.ask("localhost", "get", PING)).get("type") == "result"
 
 
-async def test_a_session_whose_tables_are_full_begins_anew(
-    server: World, store_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+UNFINISHED = "<message to='reader@localhost'><body>to be contin"
+
+
+@pytest.mark.parametrize("drips", [False, True], ids=["silent", "dripping"])
+@pytest.mark.parametrize("kind", ["plain", "exi", "binary"])
+async def test_a_stanza_that_is_never_finished(server: World, store_folder: Path, kind: str, drips: bool) -> None:
+    """A byte now and then does not help; a neighbour who says nothing at all is left alone."""
+    limits = replace(HASTY, stanza_timeout=0.3)
+    async with gateway_for(server, store_folder, limits) as running, running.client("reader") as neighbour:
+        client = {"plain": running.plain, "exi": running.client, "binary": running.binary}[kind]()
+        async with client:
+            if isinstance(client, ExiClient):
+                (message,) = elements(f"{UNFINISHED}{'x' * 200}</body></message>")
+                begun, more = unfinished(client, message), b""
+            else:
+                begun, more = UNFINISHED.encode(), b"x"
+            client._writer.write(begun[:-100] if drips and not more else begun)
+            for position in range(100 if drips else 0):
+                if running.gateway.connections == 1:
+                    break
+                client._writer.write(more or begun[position - 100 : position - 99])
+                await asyncio.sleep(0.02)
+            await until(lambda: running.gateway.connections == 1, "it is closed")
+            assert running.figures.faults == {"connection-timeout": 1}
+            error = await client.take(lambda stanza: stanza.tag == f"{STREAM}error", "the error")
+            assert error[0].tag.endswith("}connection-timeout")
+        assert (await neighbour.ask("localhost", "get", PING)).get("type") == "result"
+
+
+def unfinished(client: ExiClient, message: Element) -> bytes:
+    """All of a stanza but its last byte."""
+    stream = client.binding if isinstance(client, BinaryClient) else client.stream
+    assert stream is not None
+    return stream.encode(message)[:-1]
+
+
+async def test_a_stanza_may_come_in_pieces(server: World, store_folder: Path) -> None:
+    """Each has the whole time: that of the one before does not count against it."""
+    limits = replace(HASTY, stanza_timeout=1.2)
+    async with gateway_for(server, store_folder, limits) as running, running.client() as client:
+        for _ in range(4):
+            (message,) = elements(f"<message to='{client.jid}'><body>in pieces</body></message>")
+            data = client.stream.encode(message)
+            client.send_bytes(data[:5])
+            await asyncio.sleep(0.4)  # four times that is more than the limit
+            client.send_bytes(data[5:])
+            await client.take(lambda stanza: stanza.tag.endswith("message"))
+        assert not running.figures.faults
+
+
+async def test_a_session_whose_tables_are_full_begins_anew(server: World, store_folder: Path) -> None:
     """Schemas know the words of the goodbye; a set without them may have no room for it."""
-    monkeypatch.setattr("hub.gateway.limits.MOST_NAMES", 300)
     product = {"files": PRODUCT, "grammars": schemas.grammars()}
     async with (
-        gateway_for(server, store_folder) as running,
+        gateway_for(server, store_folder, Limits(table_entries=300)) as running,
         running.client(**product) as client,
         running.plain("reader") as reader,
     ):

@@ -54,6 +54,28 @@ def test_a_stream_may_be_cut_anywhere(settings: Settings, said: list[Element], l
     assert here.sent.size == len(data)
 
 
+@pytest.mark.parametrize("alignment", ["bit-packed", "byte-packed", "pre-compression", "compression"])
+@pytest.mark.parametrize("session_wide", [False, True], ids=["tables of a stanza", "tables of the session"])
+def test_what_has_begun_is_pending_until_its_last_byte(alignment: str, session_wide: bool) -> None:
+    here, there = streams(Settings(exi.Options(alignment=alignment), session_wide))
+    for element in STANZAS[:20]:
+        data = here.encode(element)
+        assert not there.pending
+        for index in range(len(data) - 1):
+            assert not there.feed(data[index : index + 1]) and there.pending
+        (heard,) = there.feed(data[-1:])
+        assert same([heard], [element]) and not there.pending
+
+
+def test_an_opening_of_the_binary_port_is_pending_until_its_last_byte() -> None:
+    here, there = BindingStream(schemas.grammars(schemas.DEFAULT)), BindingStream(schemas.grammars(schemas.DEFAULT))
+    data = here.encode(setup.stream_start({"to": "localhost", "version": "1.0"}))
+    assert not there.pending
+    for index in range(len(data) - 1):
+        assert not there.feed(data[index : index + 1]) and there.pending
+    assert there.feed(data[-1:]) and not there.pending
+
+
 @given(said=conversations, lengths=pieces, quick=st.booleans())
 def test_the_binary_port_may_be_cut_anywhere(said: list[Element], lengths: list[int], quick: bool) -> None:
     """Openings included: it opens twice, the second time by the name of an agreement or with nothing new."""

@@ -40,6 +40,10 @@ DEFAULT: Final = "default"
 
 SETS: Final = (XMPP, DEFAULT)
 
+SCHEMA_OF_SCHEMAS: Final = "http://www.w3.org/2001/XMLSchema.xsd"
+"""What XSD files are written in, and the schemaId of streams that hold one (XEP-0322, "Uploading compressed schema
+files"). It is W3C's and no set of ours; only its grammars ship, as `xsd.exig`."""
+
 DEFAULT_SCHEMA_ID: Final = "urn:xmpp:exi:default"
 """What the header of a stream names for the set `default`. The namespace of its wrapper is that of all sets."""
 
@@ -82,6 +86,12 @@ def grammars(set_: str = XMPP) -> Grammars:
     """The grammars of a set: loaded when first asked for, then shared. Raises SchemaError for an unknown set."""
     _check(set_)
     return _grammars(set_)
+
+
+@cache
+def schema_of_schemas() -> Grammars:
+    """The grammars of SCHEMA_OF_SCHEMAS, with the namespace of XML that it imports."""
+    return loads(_read("xsd.exig"))
 
 
 def set_of(offered: Iterable[Identity]) -> str | None:

@@ -1,4 +1,5 @@
-"""`python -m hub.exi.schemas [FOLDER]`: compile the XSD files of each set into the grammar files that ship.
+"""`python -m hub.exi.schemas [FOLDER]`: compile the XSD files of each set, and the schema of schemas, into the
+grammar files that ship.
 
 Needs the library xmlschema (the extra `schemas`). Without FOLDER the files beside this one are replaced.
 """
@@ -12,7 +13,7 @@ from pathlib import Path
 from hub.exi.errors import SchemaError
 from hub.exi.grammarfile import dumps
 from hub.exi.schemas import SETS, canonical_schema, files
-from hub.exi.xsd import load_schemas
+from hub.exi.xsd import load_schemas, schema_of_schemas
 
 HERE = Path(__file__).parent
 
@@ -29,10 +30,10 @@ def compiled(set_: str) -> bytes:
 def main(arguments: list[str]) -> int:
     folder = Path(arguments[0]) if arguments else HERE
     try:
-        for set_ in SETS:
-            data = compiled(set_)
-            (folder / f"{set_}.exig").write_bytes(data)
-            print(f"{folder / set_}.exig: {len(data)} bytes")
+        made = {set_: compiled(set_) for set_ in SETS} | {"xsd": dumps(schema_of_schemas())}
+        for name, data in made.items():
+            (folder / f"{name}.exig").write_bytes(data)
+            print(f"{folder / name}.exig: {len(data)} bytes")
     except (SchemaError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,0 +1,162 @@
+"""Everything real: a node, the provisioning server, a server of XMPP, an owner at his command line, people who chat."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hub.config import load
+from hub.trust.audit import Kind
+from hub.trust.auditfiles import entries, verify
+from tests.cli.conftest import Ran, hub
+from tests.helpers import until
+from tests.provisioning.e2e.house import SECRET, SERVICE, body_of, hears, serving, writes
+
+from .commands import OLD as CONTROL
+from .commands import command
+from .node_process import NodeProcess, node_process
+from .raw import CLIENT, RawClient, condition
+from .readings import OLD as SENSOR
+from .readings import read, request
+from .world import HUB, EjabberdWorld, World, running
+
+BARE = "greenhouse@localhost"
+
+THINGS = """
+[things.air]
+driver = "simulated"
+field = "temperature"
+interval = "100ms"
+[things.pump]
+driver = "relay"
+pin = 17
+offline = "allow-owner"
+"""
+
+Town = World | EjabberdWorld
+
+
+@pytest.fixture(params=["prosody", "ejabberd"])
+def town(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Town]:
+    folder, components = tmp_path / "server", {SERVICE: SECRET}
+    made: Town = (World(folder, components=components) if request.param == "prosody"
+                  else EjabberdWorld(folder, exi=False, components=components))  # fmt: skip
+    with made as town:
+        yield town.populate("greenhouse", "owner", "reader")
+
+
+def config_file(town: Town, folder: Path, server: str = SERVICE) -> Path:
+    text = town.text(THINGS, folder / "state", trust=f'server = "{server}"\ntimeout = "2s"\nmeta = {{ SN = "7" }}')
+    file = folder / "hub.toml"
+    file.write_text(text)
+    return file
+
+
+def account_file(town: Town, folder: Path, user: str) -> Path:
+    file = folder / f"{user}.toml"
+    file.write_text(f'[xmpp]\njid = "{user}@localhost"\npassword_file = "{town.folder}/{user}.password"\n'
+                    f'server = "127.0.0.1:{town.address.port}"\nca_file = "{town.ca_file}"\n')  # fmt: skip
+    return file
+
+
+async def told(*arguments: str, account: Path | None = None) -> Ran:
+    """A command of a person, while the others go on."""
+    return await asyncio.to_thread(hub, *arguments, account=account)
+
+
+async def registered(file: Path) -> str:
+    """What `hub claim --show` shows when the hub has registered."""
+    while (ran := await told("claim", "--show", "--config", str(file))).code:
+        assert "not registered yet" in ran.err
+    return ran.out.strip().splitlines()[-1]
+
+
+async def reads(client: RawClient, number: int) -> str:
+    """The condition of the refusal, "" when it was answered."""
+    iq = await client.ask(HUB, "get", request(SENSOR, number, "momentary='true'"))
+    return condition(iq) if iq.get("type") == "error" else ""
+
+
+async def until_it_reads(client: RawClient) -> None:
+    number = 1000
+    while await reads(client, number):
+        number += 1
+        await asyncio.sleep(0.02)
+
+
+async def test_from_first_start_over_claim_and_the_owners_word_to_the_absence_of_the_service(
+    town: Town, tmp_path: Path
+) -> None:
+    file, mine = config_file(town, tmp_path), account_file(town, tmp_path, "owner")
+    async with town.client("owner") as owner, town.client("reader") as reader:
+        owner.write("<presence/>")
+        async with node_process(file, tmp_path / "pins") as node:
+            async with serving(town, tmp_path / "service"):
+                uri = await registered(file)
+                assert uri.startswith("iotdisco:") and uri.endswith(f";R={SERVICE}")
+                assert (tmp_path / "state" / "claim.png").stat().st_mode & 0o777 == 0o600
+                assert uri.split("KEY=")[1][:40] not in node.said, "it goes into no log"
+                assert await reads(owner, 1) == "forbidden"
+
+                wrong = await told("claim", uri.replace("SN=7", "SN=8"), account=mine)
+                assert wrong.code == 1 and f"{SERVICE} says no: there is nothing of that kind" in wrong.err
+                done = await told("claim", uri, account=mine)
+                assert (done.code, done.out) == (0, f"{BARE} is yours\n"), done.err
+                await node.says("this hub belongs to owner@localhost")
+                await until(lambda: not (tmp_path / "state" / "claim.png").exists(), "the code is gone")
+                again = await told("claim", "--show", "--config", str(file))
+                assert again.code == 1 and "belongs to owner@localhost already" in again.err
+
+                await until_it_reads(owner)
+                assert await reads(reader, 2) == "forbidden"
+                question = await hears(owner, "reader@localhost wants to read")
+                writes(owner, "always", question.findtext(f"{CLIENT}thread") or "")
+                await until_it_reads(reader)
+                refused = await reader.ask(HUB, "set", command(CONTROL, ("pump",), ("boolean", "output", "true")))
+                assert condition(refused) == "forbidden"
+                assert "pump" in body_of(await hears(owner, "reader@localhost wants to"))
+
+            node.signal(signal.SIGKILL)
+            await node.ended()
+        async with node_process(file, tmp_path / "pins") as node:  # no service there any more
+            assert await reads(reader, 3) == "", "what was decided is remembered, through a kill"
+            done = await owner.ask(HUB, "set", command(CONTROL, ("pump",), ("boolean", "output", "true")))
+            assert done.get("type") == "result", "the pump obeys its owner"
+            assert await reads(owner, 4) == ""
+            await given_up(town, tmp_path, node, mine, owner)
+    log = tmp_path / "state" / "audit.jsonl"
+    assert {finding.kind for finding in verify(log).findings} <= {Kind.NOTED}, "a kill is noted, and nothing is missing"
+    lines = [(entry.who, entry.what, entry.answer) for entry in entries(log)]
+    assert ("owner@localhost/raw", "set pump: output=true", "done") in lines
+    assert any(who == "reader@localhost" and what.startswith("read air, pump") for who, what, _ in lines)
+
+
+async def given_up(town: Town, folder: Path, node: NodeProcess, mine: Path, owner: RawClient) -> None:
+    """The service is back; its owner takes it out of the registry, and then gives it up."""
+    async with serving(town, folder / "service"):
+        gone = await told("remove", BARE, "--registry", SERVICE, account=mine)
+        assert gone.code == 0, gone.err
+        await node.says("has taken us out of the registry")
+        assert await reads(owner, 5) == ""
+        gone = await told("disown", BARE, "--registry", SERVICE, account=mine)
+        assert gone.code == 0, gone.err
+        await node.says("has no owner any more")
+        assert await reads(owner, 6) == "forbidden"
+        uri = await registered(folder / "hub.toml")
+        done = await told("claim", uri, "--private", account=mine)
+        assert done.code == 0, done.err
+        await until_it_reads(owner)
+
+
+async def test_servers_are_found_by_node_and_owner_alike(town: Town, tmp_path: Path) -> None:
+    file, mine = config_file(town, tmp_path, "discover"), account_file(town, tmp_path, "owner")
+    async with serving(town, tmp_path / "service"), running(load(file)), town.client("owner") as owner:
+        uri = await registered(file)
+        done = await told("claim", uri.rpartition(";R=")[0], account=mine)
+        assert done.code == 0, done.err
+        await until_it_reads(owner)
+        assert set((await read(owner, SENSOR, 1, "momentary='true'")).nodes()) == {"air", "pump"}
