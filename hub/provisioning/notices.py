@@ -82,6 +82,7 @@ class Notices:
         self._due: dict[str, float] = {}  # bare JIDs that something waits for, and when it is sent again
         self._waits: dict[str, float] = {}
         self._leases: dict[int, float] = {}
+        self._under_way: dict[int, str] = {}  # notices that may still be acknowledged, and by whom
         self._asked: set[str] = set()  # whose presence we have asked for on this link
         self._awaited: dict[tuple[ThingId, str], list[asyncio.Future[bool]]] = {}
         self._news = asyncio.Event()
@@ -99,6 +100,7 @@ class Notices:
         """A new link: who is online is not known any more, and what was on the way is lost."""
         self.up = up
         self._asked.clear()
+        self._under_way.clear()
         for device in self._devices.values():
             device.present = False
         if up:
@@ -133,10 +135,6 @@ class Notices:
         """Where it was last heard from; None when it never was, or so long ago that it is forgotten."""
         return self._devices.get(jid)
 
-    def is_there(self, jid: str) -> bool:
-        """Whether we have reason to think that it is online."""
-        return jid in self._devices and self._devices[jid].present
-
     def _seen(self, jid: str, device: Device, full: str) -> None:
         self._devices.move_to_end(jid)
         news = device.full != full or not device.present
@@ -147,6 +145,7 @@ class Notices:
         if self._unsaved:
             self._news.set()
         if news and jid in self._due:
+            self._under_way = {number: to for number, to in self._under_way.items() if to != jid}
             self._due[jid] = self._clock()
             self._waits.pop(jid, None)
             self._news.set()
@@ -167,8 +166,10 @@ class Notices:
         self._news.set()
 
     async def tell_now(self, thing: ThingId, kind: str, timeout: float) -> bool:
-        """Whether it has acknowledged within `timeout` seconds; after that it is not told any more. Raises
+        """Whether it is there and has acknowledged within `timeout` seconds; after that it is not told any more. Raises
         StoreError."""
+        if await self._found(thing.jid) is None:
+            return False
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._awaited.setdefault((thing, kind), []).append(future)
         await self.add([thing], kind)
@@ -208,10 +209,12 @@ class Notices:
         else:
             log.debug("%s is not there for %s (%s)", jid, notice.kind, condition)
             self.went(sender)
-            self._settle(notice, False)
             await self._store.lease_notice(notice.id, 0)
             self._leases.pop(notice.id, None)  # not before: we would take our own for another's
-            self._ask_for_presence(jid)
+            self._under_way.pop(notice.id, None)
+            if not await self._moved(jid, sender):
+                self._settle(notice, False)
+                self._ask_for_presence(jid)
 
     async def _done(self, notice: Notice, condition: str | None) -> None:
         if condition is not None:
@@ -220,8 +223,25 @@ class Notices:
             await self.told[notice.kind](notice)
         await self._store.notice_done(notice.id)
         self._leases.pop(notice.id, None)
+        self._under_way.pop(notice.id, None)
         self._settle(notice, condition is None)
         log.info("%s knows: %s", notice.to.jid, notice.kind)
+
+    async def _moved(self, jid: str, sender: str) -> bool:
+        """Whether another instance has heard of it elsewhere since; then that is where it is told."""
+        device, kept = self._devices.get(jid), await self._store.get(AREA, jid)
+        if device is None or kept is None or kept["full"] in (sender, device.full):
+            return False
+        device.full, device.dialects = kept["full"], dict(kept.get("dialects", {}))
+        self._due[jid] = self._clock()
+        self._news.set()
+        return True
+
+    async def _found(self, jid: str) -> Device | None:
+        """Where it was last heard from, by us or by another instance."""
+        if jid not in self._devices and (kept := await self._store.get(AREA, jid)) is not None:
+            self._devices[jid] = Device(kept["full"], dict(kept.get("dialects", {})))
+        return self._devices.get(jid)
 
     def _settle(self, notice: Notice, told: bool) -> None:
         for future in self._awaited.pop((notice.to, notice.kind), []):
@@ -278,6 +298,7 @@ class Notices:
             return
         self._looked = now
         self._leases = {number: until for number, until in self._leases.items() if until > now}
+        self._under_way = {number: jid for number, jid in self._under_way.items() if number in self._leases}
         waiting = {notice.to.jid for notice in await self._store.notices()}
         for jid in waiting - self._due.keys():
             self._due[jid] = now
@@ -298,19 +319,26 @@ class Notices:
     async def _send_to(self, jid: str) -> bool:
         """Whether something still waits for it."""
         waiting = await self._store.notices(jid)
-        device = self._devices.get(jid)
+        device = await self._found(jid) if waiting else None
         if waiting and (device is None or not device.present):
             self._ask_for_presence(jid)
         left = bool(waiting)
+        newest = {(notice.to, notice.kind): notice.id for notice in waiting}
         for notice in waiting:
-            if self._wall() - notice.created > MAX_AGE:
+            if notice.kind == "clearCache" and notice.id != newest[notice.to, notice.kind]:
+                await self._store.notice_done(notice.id)  # the later one says the same, and later
+            elif self._wall() - notice.created > MAX_AGE:
                 log.warning("%s was not there for %d days and is not told: %s", jid, MAX_AGE.days, notice.kind)
                 await self._store.notice_done(notice.id)
-            elif device is not None and await self._is_ours(notice):
-                await self._send_one(notice, device)
-            elif device is not None:  # another instance sends it; should it die of that, we do
-                self._due[jid] = min(self._due[jid], self._clock() + LEASE_S)
+            elif device is not None and not self._may_still_be_answered(notice):
+                if await self._is_ours(notice):
+                    await self._send_one(notice, device)
+                else:  # another instance sends it; should it die of that, we do
+                    self._due[jid] = min(self._due[jid], self._clock() + LEASE_S)
         return left
+
+    def _may_still_be_answered(self, notice: Notice) -> bool:
+        return notice.id in self._under_way and self._leases.get(notice.id, 0.0) > self._clock()
 
     async def _is_ours(self, notice: Notice) -> bool:
         now = self._clock()
@@ -337,6 +365,7 @@ class Notices:
             stanza.set("id", f"{ID_PREFIX}{notice.id}")
         stanza.append(payload)
         self._send(stanza)
+        self._under_way[notice.id] = notice.to.jid
         if is_message:
             await self._done(notice, None)
 

@@ -139,9 +139,7 @@ class Registry:
     async def disown(self, owner: str, jid: str, node: NodeRef) -> None:
         """Returns when the thing has acknowledged it. Raises NotAllowed when it does not."""
         kept = await self._owned(owner, jid, node)
-        told = False
-        if self._notices.is_there(kept.id.jid):
-            told = await self._notices.tell_now(kept.id, "disowned", self._limits.disown_wait)
+        told = await self._notices.tell_now(kept.id, "disowned", self._limits.disown_wait)
         if told:
             after = await self._store.thing(kept.id)
             told = after is None or after.owner != owner

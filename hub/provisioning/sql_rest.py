@@ -24,7 +24,7 @@ def add_notices(things: Sequence[ThingId], kind: str, detail: dict[str, Any], no
         if kind == "clearCache":
             waiting = yield (
                 "SELECT id FROM notices WHERE jid = ? AND node_id = ? AND source_id = ? AND cache_type = ?"
-                " AND kind = 'clearCache'",
+                " AND kind = 'clearCache' AND leased_until = ''",
                 key_of(thing),
             )
             if waiting:

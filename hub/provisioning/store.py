@@ -104,7 +104,8 @@ class Store(Protocol):
     # ------------------------------------------------------------------ what things must be told
 
     async def add_notices(self, things: Sequence[ThingId], kind: str, detail: dict[str, Any]) -> None:
-        """A clearCache that still waits for the same thing is not added twice."""
+        """A clearCache for the same thing that nobody has sent yet is not added twice; one that is on its way may
+        have been obeyed already, before what makes it necessary now."""
         ...
 
     async def notices(self, jid: str | None = None) -> tuple[Notice, ...]:

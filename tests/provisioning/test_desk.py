@@ -48,6 +48,24 @@ async def test_what_is_not_acknowledged_is_sent_again_more_and_more_slowly(
         assert gaps[:3] == [FIRST_WAIT_S, 2 * FIRST_WAIT_S, 4 * FIRST_WAIT_S] and gaps[-1] == LAST_WAIT_S
 
 
+async def test_a_change_while_a_cache_is_being_cleared_clears_it_again(tmp_path: Path) -> None:
+    """What the thing has asked since it cleared its cache may be wrong already."""
+    async with desk(tmp_path) as made:
+        heard(made)
+        for _ in range(3):
+            await made.notices.add([ThingId("thing@x")], "clearCache")
+        assert await made.turn() == ["clearCache"] and await made.kinds() == ["clearCache"]
+        first = made.sent[0].get("id", "")
+        for _ in range(3):
+            await made.notices.add([ThingId("thing@x")], "clearCache")
+        assert await made.turn() == ["clearCache"]
+        second = made.sent[0].get("id", "")
+        await made.notices.answered(FULL, first, None)
+        assert await made.kinds() == ["clearCache"]
+        await made.notices.answered(FULL, second, None)
+        assert await made.kinds() == []
+
+
 async def test_an_acknowledgement_counts_from_the_thing_itself_and_from_nobody_else(tmp_path: Path) -> None:
     async with desk(tmp_path) as made:
         heard(made)

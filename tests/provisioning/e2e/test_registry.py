@@ -9,9 +9,24 @@ import pytest
 
 from hub.provisioning_server import ProvisioningServer
 from tests.e2e.raw import RawClient, condition
-from tests.helpers import PATIENCE_S
+from tests.e2e.world import EjabberdWorld
+from tests.helpers import PATIENCE_S, until
 
-from .house import DISCO, KEY, SERVICE, TAGS, House, Server, claim, claimed, register, serving, told
+from .house import (
+    DISCO,
+    KEY,
+    SECRET,
+    SERVICE,
+    TAGS,
+    House,
+    Server,
+    claim,
+    claimed,
+    register,
+    serving,
+    settings,
+    told,
+)  # fmt: skip
 
 NF = "urn:nf:iot:disco:1.0"
 INFO = "http://jabber.org/protocol/disco#info"
@@ -227,3 +242,37 @@ async def test_a_flood_of_tags_is_refused(house: House) -> None:
         many = "".join(f"<str name='T{number}' value='x'/>" for number in range(200))
         assert condition(await register(thing, many)) in ("bad-request", "resource-constraint")
         assert await house.running.store.things_at("thing@localhost") == ()
+
+
+async def test_two_instances_side_by_side_are_one_service(server: Server, tmp_path: Path) -> None:
+    """ejabberd lets both be the component and hands each stanza to one of them; Prosody keeps the second waiting."""
+    if isinstance(server, EjabberdWorld):
+        store = str(tmp_path / "store.sqlite")
+        async with (
+            serving(server, tmp_path / "one", store=store) as one,
+            serving(server, tmp_path / "other", store=store) as other,
+            server.client("owner") as owner,
+            server.client("stranger") as stranger,
+        ):
+            for round_ in range(6):
+                async with server.client("thing", f"r{round_}") as thing:
+                    await claimed(thing, owner)
+                    (found,) = await search(stranger, "<strEq name='SN' value='3948'/>")
+                    assert found["owner"] == "owner@localhost"
+                    disown = owner.ask(SERVICE, "set", f"<disown xmlns='{DISCO}' jid='thing@localhost'/>")
+                    asked = asyncio.create_task(disown)
+                    await told(thing, "disowned")
+                    assert (await asked).get("type") == "result", round_
+                    await told(thing, "clearCache")
+                    await until_none_waits(one)
+                    assert not [s for s in thing.pending if s.get("from") == SERVICE], "nothing was sent twice"
+            assert await other.store.notices() == ()
+    else:
+        async with serving(server, tmp_path / "one"):
+            second = ProvisioningServer(settings(server, tmp_path / "other"), SECRET)
+            task = asyncio.create_task(second.run())
+            try:
+                await until(lambda: "conflict" in second.link.client.failure, "it is told why it has to wait")
+            finally:
+                second.stop()
+                await task
