@@ -37,7 +37,7 @@ AWAY_S: Final = 5.0  # a server that was silent is not asked again before: it wo
 MAX_ASKING: Final = 500  # questions under way
 MESSAGES: Final = ("normal", "chat", "headline")
 
-Asking = tuple[str, Question]
+Asking = tuple[int, str, Question]
 
 
 class Provisioning:
@@ -92,8 +92,9 @@ class Provisioning:
         return verdicts
 
     def _task(self, server: str, question: Question) -> asyncio.Task[Verdict | None]:
-        """The same question is asked once, however many wait for its answer."""
-        key = (server, question)
+        """The same question is asked once, however many wait for its answer; but who asks after everything was to be
+        forgotten does not wait for an answer from before."""
+        key = (self._cache.generation, server, question)
         task = self._asking.get(key)
         if task is None:
             task = asyncio.create_task(self._answer(server, question))

@@ -8,7 +8,8 @@ Rules of this file
   (source, cache type) can make it another one in a rule, and is left out.
 * What a verdict leaves over is what the caller asked for, in his order and in his words, or less; never more.
 * Of several servers the most forgiving counts (sections 2.2.5 and 5.3).
-* An answer to a question from before everything was to be forgotten is not used: it is asked again.
+* An answer that was overtaken by the word to forget everything counts for the request that waits for it, as if that had
+  come a moment earlier, and is not remembered: what an owner allows once is told so.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from hub.things.thing import Thing
 from hub.trust.access import FormScope
 from hub.trust.cache import VerdictCache
 
-TRIES: Final = 3  # of a question whose answers are withdrawn while they are on their way
 DENIED: Final = "Access denied."
 NO_TOKENS: Final = Tokens()
 
@@ -185,28 +185,30 @@ class Provisioned:
             return Verdict(True), ITSELF
         if not question.jid or not self._trust.owner:
             return REFUSED, UNCLAIMED
-        for _ in range(TRIES):
-            generation, servers = self._cache.generation, self._trust.servers
-            verdicts: dict[str, Verdict] = {}
-            unasked = []
-            for server in servers:
-                verdict = self._cache.get(server, question)
-                if verdict is None:
-                    unasked.append(server)
-                else:
-                    verdicts[server] = verdict
-            left = most_forgiving(question, verdicts.values())
-            if not unasked or is_whole(question, left):
-                return left, CACHE
-            answers = await self._ask(question, unasked)
-            if generation != self._cache.generation or servers != self._trust.servers:
-                continue
+        generation = self._cache.generation
+        verdicts: dict[str, Verdict] = {}
+        unasked = []
+        for server in self._trust.servers:
+            verdict = self._cache.get(server, question)
+            if verdict is None:
+                unasked.append(server)
+            else:
+                verdicts[server] = verdict
+        left = most_forgiving(question, verdicts.values())
+        if not unasked or is_whole(question, left):
+            return left, CACHE
+        answers = await self._ask(question, unasked)
+        if not self._trust.owner:
+            return REFUSED, UNCLAIMED
+        answers = {server: verdict for server, verdict in answers.items() if server in self._trust.servers}
+        if generation != self._cache.generation:
+            verdicts.clear()
+        else:
             for server, verdict in answers.items():
                 self._cache.put(server, question, verdict)
-            if not answers and not verdicts:
-                return self._offline(question), OFFLINE
-            return most_forgiving(question, [*verdicts.values(), *answers.values()]), SERVER
-        return REFUSED, SERVER
+        if not answers and not verdicts:
+            return self._offline(question), OFFLINE
+        return most_forgiving(question, [*verdicts.values(), *answers.values()]), SERVER
 
     def _offline(self, question: Question) -> Verdict:
         if question.jid != self._trust.owner:

@@ -110,6 +110,8 @@ class Authority:
         self.owner = ""
         self.silent = False
         self.update_answer = ""
+        self.once = False
+        """Right behind each verdict comes the word to forget it."""
         self.asked: list[Element] = []
         self.last_id = ""
         """Of the last IQ that has arrived."""
@@ -149,8 +151,12 @@ class Authority:
             answer = self._answer(stanza[0])
             if answer is not None:
                 kind = "error" if answer.startswith("<error") else "result"
+                after = "" if not (self.once and "result='true'" in answer) else (
+                    f"<iq type='set' id='{self.talker.new_id()}' from='{self.talker.jid}' to={quoteattr(sender)}>"
+                    f"<clearCache xmlns='{self.namespace}'/></iq>"
+                )
                 self.talker.write(f"<iq type='{kind}' id={quoteattr(self.last_id)} from='{self.talker.jid}' "
-                                  f"to={quoteattr(sender)}>{answer}</iq>")  # fmt: skip
+                                  f"to={quoteattr(sender)}>{answer}</iq>{after}")  # fmt: skip
 
     async def _next(self) -> Element:
         def wanted(stanza: Element) -> bool:

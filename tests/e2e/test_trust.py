@@ -562,6 +562,21 @@ async def test_the_same_question_is_asked_once(world: TrustWorld, state: Path) -
         assert len(server.questions("canRead", READER)) == 1
 
 
+async def test_what_is_allowed_once_is_allowed_once(world: TrustWorld, state: Path) -> None:
+    async with (
+        authority(world) as server, running(config(world, state)) as node, world.person("reader") as reader,
+    ):  # fmt: skip
+        await claimed(node, server)
+        server.once = True
+        for number in range(1, 11):
+            server.reads[READER] = ""
+            await read(reader, SENSOR, number, "momentary='true'")
+            del server.reads[READER]
+            refused = await reader.ask(HUB, "get", request(SENSOR, 100 + number, "momentary='true'"))
+            assert condition(refused) == "forbidden"
+            await server.clear_cache()
+
+
 # --------------------------------------------------------------------------- forged
 
 

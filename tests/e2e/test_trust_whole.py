@@ -88,6 +88,13 @@ async def until_it_reads(client: RawClient) -> None:
         await asyncio.sleep(0.02)
 
 
+async def until_it_is_refused(client: RawClient) -> None:
+    number = 2000
+    while not await reads(client, number):
+        number += 1
+        await asyncio.sleep(0.02)
+
+
 async def test_from_first_start_over_claim_and_the_owners_word_to_the_absence_of_the_service(
     town: Town, tmp_path: Path
 ) -> None:
@@ -113,6 +120,10 @@ async def test_from_first_start_over_claim_and_the_owners_word_to_the_absence_of
 
                 await until_it_reads(owner)
                 assert await reads(reader, 2) == "forbidden"
+                question = await hears(owner, "reader@localhost wants to read")
+                writes(owner, "once", question.findtext(f"{CLIENT}thread") or "")
+                await until_it_reads(reader)
+                await until_it_is_refused(reader)  # once, and until the service has said to forget it
                 question = await hears(owner, "reader@localhost wants to read")
                 writes(owner, "always", question.findtext(f"{CLIENT}thread") or "")
                 await until_it_reads(reader)

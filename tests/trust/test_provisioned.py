@@ -308,22 +308,32 @@ async def test_what_is_known_is_not_asked() -> None:
         await site.judge.may_read(READER, reading())
 
 
-async def test_an_answer_from_before_everything_was_forgotten_is_asked_again() -> None:
-    site = Site()
-
-    def revoke() -> None:
-        site.servers.meanwhile = lambda: None
-        site.cache.clear()
-        site.servers.answers[HOME] = REFUSED
-
-    site.servers.meanwhile = revoke
-    assert not await site.judge.may_follow(READER), "the first answer was overtaken by the change"
-    assert len(site.servers.asked) == 2
-
-
-async def test_who_withdraws_every_answer_allows_nothing() -> None:
+async def test_an_answer_that_is_overtaken_counts_for_the_one_who_waits_and_is_not_remembered() -> None:
+    """An owner who allows once: the answer, and right behind it the word to forget it."""
     site = Site()
     site.servers.meanwhile = site.cache.clear
+    assert await site.judge.may_follow(READER)
+    assert len(site.cache) == 0
+    site.servers.answers[HOME] = REFUSED
+    assert not await site.judge.may_follow(READER)
+
+
+async def test_what_was_remembered_does_not_outlive_the_word_to_forget_it() -> None:
+    site = Site(None, servers=(HOME, OTHER))
+    site.cache.put(HOME, Question(Right.READ, READER, NODES, FIELDS, FieldTypes.MOMENTARY), Verdict(True, (AIR,)))
+    site.servers.answers[OTHER] = REFUSED
+    site.servers.meanwhile = site.cache.clear
+    with pytest.raises(Forbidden):
+        await site.judge.may_read(READER, reading())
+
+
+async def test_an_answer_to_a_hub_that_was_disowned_meanwhile_does_not_count() -> None:
+    site = Site()
+
+    def disowned() -> None:
+        site.trust.owner = ""
+
+    site.servers.meanwhile = disowned
     assert not await site.judge.may_follow(READER)
     assert len(site.cache) == 0
 
