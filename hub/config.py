@@ -23,8 +23,9 @@ from typing import Annotated, Any, Literal
 
 import devices
 from devices.base import Driver, Duration, FieldSpec, InvalidValue, Matches, OutputDriver, Value, ValueType, Within
-from devices.settings import accept_setting, fits, meaning
+from devices.settings import accept_setting, meaning, misfits
 from hub.config_gateway import Gateway, GatewayDomain, Server
+from hub.config_mqtt import Mqtt
 from hub.errors import ConfigError, Fault
 from hub.things.interlock import PATTERN, Condition
 
@@ -105,6 +106,8 @@ class ThingKeys:
     change: dict[str, Annotated[float, Within(0)]] = field(default_factory=dict)
     module: str = ""
     string_ids: dict[str, str] = field(default_factory=dict)
+    mqtt: bool | None = None
+    """Whether `[mqtt]` shows it. Default: all but those that come from there."""
 
     def problems(self) -> Mapping[str, str]:
         if self.interval is not None and self.interval < 0.05:
@@ -154,11 +157,14 @@ class Config:
     telemetry: Telemetry
     node: Node
     things: Mapping[str, ThingConfig]
+    mqtt: Mqtt | None = None
 
     def missing_files(self) -> list[str]:
         """Named files that are not on this machine, in words. A laptop may check a file meant for a Pi."""
-        named = {key: getattr(self.xmpp, key) for key in ("password_file", "certificate", "key", "ca_file")}
-        return [f"xmpp.{key}: {path} does not exist here" for key, path in named.items()
+        keys = ("password_file", "certificate", "key", "ca_file")
+        named = {f"{name}.{key}": getattr(table, key) for name, table in (("xmpp", self.xmpp), ("mqtt", self.mqtt))
+                 if table is not None for key in keys}  # fmt: skip
+        return [f"{key}: {path} does not exist here" for key, path in named.items()
                 if path is not None and not path.exists()]  # fmt: skip
 
 
@@ -192,15 +198,19 @@ def parse(text: str, source: str = "configuration") -> Config:
     _check_characters(tree, "", reader)
     sections = {"xmpp": Xmpp, "access": Access, "telemetry": Telemetry, "node": Node}
     for key in tree:
-        if key not in sections and key not in ("things", "gateway"):
-            reader.unknown(key, [*sections, "things", "gateway"])
+        if key not in sections and key not in ("things", "gateway", "mqtt"):
+            reader.unknown(key, [*sections, "things", "gateway", "mqtt"])
     if "gateway" in tree:
         _gateway(tree["gateway"], reader)
     values = {key: reader.table(section, tree.get(key, {}), key) for key, section in sections.items()}
+    mqtt = reader.table(Mqtt, tree["mqtt"], "mqtt") if "mqtt" in tree else None
     things = _things(tree.get("things", {}), reader)
+    for name, thing in things.items():
+        if "mqtt" in thing.driver.NAMES and "mqtt" not in tree:
+            reader.fault(f"things.{name}.driver", "mqtt", "a table [mqtt] with the broker beside it, or another driver")
     if reader.faults:
         raise ConfigError(source, sorted(reader.faults, key=lambda fault: fault.line))
-    return Config(source, things=things, **values)  # type: ignore[arg-type]  # no faults: every value is there
+    return Config(source, things=things, mqtt=mqtt, **values)  # type: ignore[arg-type]  # no faults: all are there
 
 
 def load_gateway(path: Path | None, options: Mapping[str, Any]) -> Gateway:
@@ -408,10 +418,11 @@ class _Reader:
                 hint = hints[spec.name]
                 if spec.name in ready:
                     values[spec.name] = table[spec.name]
-                elif fits(hint, table[spec.name]):
-                    values[spec.name] = accept_setting(spec.name, hint, table[spec.name])
+                elif wrong := misfits(f"{path}.{spec.name}", hint, table[spec.name]):
+                    for key, found, right in wrong:
+                        self.fault(key, found, right)
                 else:
-                    self.fault(f"{path}.{spec.name}", table[spec.name], meaning(hint, spec.name))
+                    values[spec.name] = accept_setting(spec.name, hint, table[spec.name])
             elif spec.default is MISSING and spec.default_factory is MISSING:
                 self.fault(f"{path}.{spec.name}", None, meaning(hints[spec.name], spec.name))
         if len(self.faults) > before:

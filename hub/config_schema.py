@@ -13,6 +13,7 @@ import devices
 from devices.base import Driver, Duration, Matches, OutputDriver, Within
 from hub.config import Access, Node, OutputKeys, Telemetry, ThingKeys, Xmpp
 from hub.config_gateway import Gateway
+from hub.config_mqtt import Mqtt
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -32,6 +33,7 @@ def schema() -> dict[str, Any]:
             "telemetry": _table(Telemetry),
             "node": _table(Node),
             "gateway": _table(Gateway),
+            "mqtt": _table(Mqtt),
             "things": {"type": "object", "additionalProperties": {"oneOf": things}},
         },
     }
