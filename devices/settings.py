@@ -100,7 +100,7 @@ def misfits(key: str, annotation: Any, value: Any) -> list[tuple[str, Any, str]]
     if get_origin(annotation) is dict and dataclasses.is_dataclass(arguments[1]) and isinstance(value, dict):
         for name, item in value.items():
             inner += misfits(f"{key}.{name}", arguments[1], item)
-    elif dataclasses.is_dataclass(annotation) and isinstance(value, dict):
+    elif isinstance(annotation, type) and dataclasses.is_dataclass(annotation) and isinstance(value, dict):
         known = settings_of(annotation)
         inner = [(f"{key}.{name}", name, "one of " + ", ".join(known)) for name in value if name not in known]
         for name, kind in known.items():

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from devices.base import Duration, Matches
+from devices.bus import TOPIC
 from hub.config_gateway import Server
 
-Topic = Annotated[str, Matches(r"[^+#$\s\x00/][^+#\s\x00]{0,199}", 'a topic like "home/greenhouse", without + # or space')]
+Topic = Annotated[str, TOPIC]
 Prefix = Annotated[str, Matches(r"(?:[^+#$\s\x00/][^+#\s\x00]{0,99})?", 'a topic like "homeassistant", or "" for none')]
 Identity = Annotated[str, Matches(r"[^@/\s*]+@[^@/\s*]+", 'an address like "mqtt@example.org", without a resource')]
 User = Annotated[str, Matches(r"\S.{0,199}", "a user name")]
