@@ -1,4 +1,4 @@
-"""A private mosquitto on loopback: own folder, own certificate authority, gone with us; and a client to look at it with."""
+"""A private mosquitto on loopback: own folder, own certificate authority, gone with us; and a client to look with."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import pytest
 import devices
 from devices.base import Config, Driver, FieldSpec, OutputDriver, Value
 from devices.fake import SimulatedBuses
-from devices.mqtt import Field
+from devices.mqtt_payloads import Field
 from tests.devices.vector import Vector
 
 DRIVERS = list(devices.drivers())
