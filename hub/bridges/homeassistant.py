@@ -84,7 +84,7 @@ class Hub:
 
 def quoted(text: str) -> str:
     """`text` in the letters that a discovery topic may have; no two texts become one."""
-    return re.sub(r"[^A-Za-z0-9_]", lambda match: f"-{ord(match[0]):x}", text)
+    return re.sub(r"[^A-Za-z0-9_]", lambda match: "".join(f"-{byte:02x}" for byte in match[0].encode()), text)
 
 
 def own_messages(prefix: str, hub: Hub) -> str:
@@ -109,7 +109,7 @@ def messages(
             "qos": qos,
             **entity,
         }
-        # Quoted names have a digit or a small letter behind each -, so -_ cannot stand in one
+        # A quoted name has two hexadecimal digits behind each -, so -_ cannot stand in one
         topic = f"{prefix}/{component}/{hub.node_id}/{quoted(description.name)}-_{quoted(name)}/config"
         found[topic] = json.dumps(whole, ensure_ascii=False).encode()
     return found
@@ -159,7 +159,7 @@ def _sensor(field: FieldSpec) -> tuple[str, dict[str, Any]]:
     elif field.type in NUMBERS:
         entity |= _measurement(field)
     else:
-        entity["value_template"] = f"{{{{ (value_json['fields'].get({_quote(field.name)}) | string)[:{MAX_STATE}] }}}}"
+        entity["value_template"] = f"{{{{ ('%s' % value_json['fields'].get({_quote(field.name)}))[:{MAX_STATE}] }}}}"
     return "sensor", entity
 
 

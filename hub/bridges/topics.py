@@ -38,7 +38,7 @@ _SWITCH = {"true": "true", "on": "true", "1": "true", "false": "false", "off": "
 
 def default_base(bare: str) -> str:
     """The base topic of a node that names none; no two accounts share it."""
-    return "hub/" + _UNSAFE.sub(lambda match: f"-{ord(match[0]):x}-", bare)
+    return "hub/" + _UNSAFE.sub(lambda match: "".join(f"={byte:02x}" for byte in match[0].encode()), bare)
 
 
 @dataclass(frozen=True)

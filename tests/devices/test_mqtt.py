@@ -1,4 +1,4 @@
-"""Foreign MQTT devices: payloads as their makers document them, payloads that nobody promised, and what is never fresh."""
+"""Foreign MQTT devices: payloads as their makers document them, those that nobody promised, and what is never fresh."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ VECTORS = [
     Vector((BULB, "brightness", Field(type="int")), 215, "zigbee2mqtt: LED1545G12", id="z2m brightness"),
     Vector((BULB, "brightness", Field(scale=0.5)), Decimal("107.5"), "the same, scaled", id="scaled"),
     Vector((b'{"battery":"100.00"}', "battery", Field()), Decimal("100.00"), "a number as text", id="text number"),
-    Vector((TASMOTA, "ENERGY.Power", Field()), Decimal(9), "Tasmota, tele/…/SENSOR of a Sonoff POW", id="tasmota power"),
+    Vector((TASMOTA, "ENERGY.Power", Field()), Decimal(9), "Tasmota, tele/…/SENSOR of a POW", id="tasmota power"),
     Vector((TASMOTA, "ENERGY.Total", Field()), Decimal("1.956"), "the same", id="tasmota total"),
     Vector((TASMOTA, "Time", Field(type="dateTime")), dt.datetime(2018, 1, 17, 18, 59, 50), "the same", id="time"),
     Vector((b"OFF", "", Field(type="boolean")), False, "Tasmota, stat/…/POWER", id="plain off"),
@@ -130,8 +130,8 @@ class Bench:
         self.buses = SimulatedBuses()
         self.broker: FakeBroker = self.buses.mqtt()
         self.clock = Clock()
-        settings = {"topic": "dev", "fields": {"t": Field(unit="°C"), "h": Field()}, "confirm": Duration(0.1), **settings}
-        config = MqttThing.Config(**settings)
+        fields = {"t": Field(unit="°C"), "h": Field()}
+        config = MqttThing.Config(**{"topic": "dev", "fields": fields, "confirm": Duration(0.1), **settings})
         assert config.problems() == {}
         self.driver = MqttThing(config, self.buses, self.clock, self.clock.wall)
         self.told: list[tuple[str, bytes]] = []
