@@ -136,8 +136,9 @@ def _entities(topics: Topics, thing: Description, controllable: bool) -> Iterato
             yield component, name, {"state_topic": topics.state(thing.name), **entity}
 
 
-def _template(name: str) -> str:
-    return f"{{{{ value_json['fields'].get({_quote(name)}) }}}}"
+def _template(name: str, missing: str = "") -> str:
+    """A value that is not there is "None", which Home Assistant shows as unknown."""
+    return f"{{{{ value_json['fields'].get({_quote(name)}{missing}) }}}}"
 
 
 def _quote(name: str) -> str:
@@ -232,7 +233,7 @@ def _light(
         "command_topic": topics.command(thing, name), "state_topic": state, "payload_on": ON, "payload_off": OFF,
         "state_value_template": _template(parameters[name].read_back), "retain": False,
         "brightness_command_topic": topics.command(thing, brightness.name), "brightness_state_topic": state,
-        "brightness_value_template": _template(brightness.read_back),
+        "brightness_value_template": _template(brightness.read_back, ", ''"),  # an empty one is passed over
         "brightness_scale": int(brightness.maximum),
     }  # fmt: skip
     used = [name, brightness.name]
