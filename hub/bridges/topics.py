@@ -157,6 +157,8 @@ def _object(text: str) -> Mapping[str, str]:
     if not isinstance(found, dict):
         raise BadRequest('the payload is no JSON object; right would be one like {"output": true}')
     for name, value in found.items():
+        if not name.isprintable():
+            raise BadRequest("the name of a parameter has no control characters")
         if isinstance(value, bool):
             found[name] = "true" if value else "false"
         elif not isinstance(value, str):

@@ -69,14 +69,14 @@ def is_up(node: Node) -> bool:
 
 
 async def command(
-    onlooker: Onlooker, thing: str, parameter: str | None, payload: str | bytes, **more: Any
+    onlooker: Onlooker, thing: str, parameter: str | None, payload: str | bytes, base: str = BASE, qos: int = 1
 ) -> dict[str, Any]:
     """The result of a command."""
-    before = len(onlooker.all(f"{BASE}/{thing}/result"))
-    topic = f"{BASE}/{thing}/set" if parameter is None else f"{BASE}/{thing}/{parameter}/set"
-    onlooker.publish(topic, payload, **more)
-    await until(lambda: len(onlooker.all(f"{BASE}/{thing}/result")) > before, "the command is answered")
-    found: dict[str, Any] = json.loads(onlooker.all(f"{BASE}/{thing}/result")[before])
+    before = len(onlooker.all(f"{base}/{thing}/result"))
+    topic = f"{base}/{thing}/set" if parameter is None else f"{base}/{thing}/{parameter}/set"
+    onlooker.publish(topic, payload, qos=qos)
+    await until(lambda: len(onlooker.all(f"{base}/{thing}/result")) > before, "the command is answered")
+    found: dict[str, Any] = json.loads(onlooker.all(f"{base}/{thing}/result")[before])
     return found
 
 

@@ -97,8 +97,8 @@ def test_other_values_stay_as_they_are(thing: Thing) -> None:
 @pytest.mark.parametrize("payload", [
     b"\xff", b"", b"on", b"[1]", b"12", b'{"on": null}', b'{"on": [true]}', b'{"on": {}}', b'{"on": NaN}',
     b'{"level": Infinity}', b'{"on": true, "on": false}', b'{"on": true', b"[" * 4096, b'{"a":' * 500,
-    b'{"on": true}' + b" " * 4096,
-], ids=range(15))  # fmt: skip
+    b'{"on": true}' + b" " * 4096, b'{"on\\n": true}', b'{"\\ud800": true}',
+], ids=range(17))  # fmt: skip
 def test_what_is_no_command_is_refused(thing: Thing, payload: bytes) -> None:
     with pytest.raises(BadRequest):
         topics.command(thing, None, payload)
