@@ -231,8 +231,6 @@ class Node:
         old, self._bridge = self._bridge, bridge
         if old is not None:
             await old.stop()
-        if bridge is not None:
-            bridge.start()
 
     def _show_on_broker(self) -> None:
         if self._bridge is not None:

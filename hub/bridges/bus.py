@@ -16,6 +16,7 @@ from devices.base import BusUnavailable, NotResponding
 from devices.bus import MqttHeard
 
 AWAY = "the MQTT broker is away"
+EXPIRY_S = 10  # a command for a device that sleeps at the broker is over: we have told that it failed
 
 
 class Link(Protocol):
@@ -23,7 +24,9 @@ class Link(Protocol):
 
     @property
     def up(self) -> bool: ...
-    def publish(self, topic: str, payload: bytes, retain: bool = False) -> asyncio.Future[None]: ...
+    def publish(
+        self, topic: str, payload: bytes, retain: bool = False, expiry: int | None = None
+    ) -> asyncio.Future[None]: ...
     def subscribe(self, topic: str, commands: bool = False) -> None: ...
     def unsubscribe(self, topic: str) -> None: ...
 
@@ -69,7 +72,7 @@ class DriverBus:
             # The last resort of a node that is being ended: written as far as that goes at once, nobody waits
             if self._link is None or not self._link.up:
                 raise NotResponding(AWAY)
-            self._link.publish(topic, payload)
+            self._link.publish(topic, payload, expiry=EXPIRY_S)
             return
         try:
             asyncio.run_coroutine_threadsafe(self._publish(topic, payload), self._loop).result(timeout)
@@ -81,7 +84,7 @@ class DriverBus:
     async def _publish(self, topic: str, payload: bytes) -> None:
         if self._link is None:
             raise NotResponding(AWAY)
-        await self._link.publish(topic, payload)
+        await self._link.publish(topic, payload, expiry=EXPIRY_S)
 
     def _subscribe(self, topic: str) -> None:
         if self._link is not None:

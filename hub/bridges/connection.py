@@ -192,13 +192,23 @@ class Connection:
 
     # ------------------------------------------------------------------ what others ask for
 
-    def publish(self, topic: str, payload: bytes, retain: bool = False) -> asyncio.Future[None]:
-        """Done when the broker has taken it; cancelled when the connection ends before. Only while `up`."""
+    def publish(
+        self, topic: str, payload: bytes, retain: bool = False, expiry: int | None = None
+    ) -> asyncio.Future[None]:
+        """Done when the broker has taken it; cancelled when the connection ends before. Only while `up`. `expiry`: with
+        MQTT 5, seconds after which the broker gives it to nobody any more."""
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if not self.up:
             answer.cancel()
             return answer
-        info = self._client.publish(topic, payload, self._settings.qos, retain)
+        properties = None
+        if expiry is not None and self.is_v5:
+            from paho.mqtt.packettypes import PacketTypes
+            from paho.mqtt.properties import Properties
+
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.MessageExpiryInterval = expiry
+        info = self._client.publish(topic, payload, self._settings.qos, retain, properties)
         self._arrange_writing()
         if not self.up or (info.rc and not info.is_published()):
             answer.cancel()

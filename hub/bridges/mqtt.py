@@ -61,7 +61,8 @@ class Shown:
 
 
 class Bridge:
-    """`start` it; tell it of each `reading`; `show` other things after a reload; `stop` it when outputs are safe."""
+    """`show` it things, which starts it; tell it of each `reading`; `show` others after a reload; `stop` it when the
+    outputs are safe."""
 
     def __init__(self, settings: Settings, hub: Hub, bus: DriverBus, carry_out: CarryOut, waits: Waits) -> None:
         self._settings, self._hub, self._bus, self._carry_out = settings, hub, bus, carry_out
@@ -83,7 +84,7 @@ class Bridge:
 
     # ------------------------------------------------------------------ life
 
-    def start(self) -> None:
+    def _start(self) -> None:
         self._bus.attach(self._connection)
         for work, name in ((self._connection.run(), "MQTT"), (self._carry_out_commands(), "MQTT commands")):
             task = asyncio.create_task(work, name=name)
@@ -121,6 +122,8 @@ class Bridge:
                 self._board.put(topic, b"")
         for topic, payload in wanted.items():
             self._board.put(topic, payload)
+        if not self._tasks:  # not before: what it does not know it would take off the broker as a leftover
+            self._start()
         self._send()
 
     def reading(self, thing: Thing, now: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import signal
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from devices.base import Duration
 from devices.simulated import Simulated
 from hub.node import Node
 from tests.bridges.bench import AIR, BASE, LAMP, fields, is_up, parsed, running, text
@@ -160,6 +162,21 @@ async def test_a_reload_shows_what_it_says(broker: Mosquitto, tmp_path: Path) ->
             assert node._bridge is None
 
 
+async def test_a_broker_that_hangs_is_noticed(
+    broker: Mosquitto, protocol: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = parsed(broker, LAMP, mqtt=PLAIN + protocol)
+    assert made.mqtt is not None
+    made = dataclasses.replace(made, mqtt=dataclasses.replace(made.mqtt, keepalive=Duration(1), interval=Duration(600)))
+    async with running(made) as node:
+        await until(lambda: node._bridge is not None and node._bridge._board.is_settled, "all is said")
+        broker.freeze()
+        await until(lambda: not is_up(node), "it is noticed")
+        assert "MQTT: no connection to" in caplog.text
+        broker.thaw()
+        await until(lambda: is_up(node), "it is back")
+
+
 # --------------------------------------------------------------------------- TLS and who we are
 
 
@@ -172,7 +189,10 @@ async def test_tls_with_password_and_certificate(tmp_path: Path, protocol: str, 
             mqtt += f'certificate = "{folder}/cert.pem"\nkey = "{folder}/key.pem"\n'
         with Onlooker(broker, tls=True, certificate=certificate) as onlooker:
             async with running(parsed(broker, LAMP, mqtt=mqtt)):
-                await onlooker.until(f"{BASE}/lamp/availability", "online")
+                await onlooker.until(f"{BASE}/status", "online")
+                for number in range(60):  # many in one record of TLS: all of them are read
+                    onlooker.send(f"{BASE}/lamp/brightness/set", str(number))
+                await until(lambda: len(onlooker.all(f"{BASE}/lamp/result")) == 60, "all are answered")
 
 
 @pytest.mark.parametrize(("wrong", "right", "said"), [
