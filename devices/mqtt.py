@@ -19,7 +19,8 @@ Rules of this file
 * A value keeps the moment at which it was heard. One older than `stale` is not reported, one that the broker kept
   (retained) only if `retained` says so: nobody knows its age.
 * An output is told, and then has to say itself that it did: a command counts when its field reads back within
-  `confirm`.
+  `confirm`. One that was away is told its state again when it is back, within a minute.
+* An interlock relies on a value for three intervals: `interval` has to be as long as the device's own.
 """
 
 from __future__ import annotations

@@ -88,6 +88,7 @@ class Connection:
         self._greeted: asyncio.Future[None] | None = None
         self._lost: asyncio.Future[str] | None = None
         self._said = ""
+        self._complained = False
         self._leaving = False
         self.up = False
 
@@ -165,6 +166,7 @@ class Connection:
     def _came_up(self) -> None:
         self.up = True
         self._said = ""
+        self._complained = False
         log.info("MQTT: connected to %s", self._settings.broker)
         self._listener.came_up()
 
@@ -218,18 +220,19 @@ class Connection:
             self._answers[info.mid] = answer
         return answer
 
-    def subscribe(self, topic: str, commands: bool = False) -> None:
+    def subscribe(self, topic: str, commands: bool = False, qos: int | None = None) -> None:
         """`commands`: with MQTT 5, none that the broker has kept, and those that it shall keep are told apart."""
         if not self.up:
             return
+        qos = self._settings.qos if qos is None else qos
         if self.is_v5:
             from paho.mqtt.subscribeoptions import SubscribeOptions as Options
 
             handling = Options.RETAIN_DO_NOT_SEND if commands else Options.RETAIN_SEND_ON_SUBSCRIBE
-            options = Options(self._settings.qos, True, commands, handling)
+            options = Options(qos, True, commands, handling)
             self._client.subscribe(topic, options=options)
         else:
-            self._client.subscribe(topic, self._settings.qos)
+            self._client.subscribe(topic, qos)
         self._arrange_writing()
 
     def unsubscribe(self, topic: str) -> None:
@@ -289,8 +292,9 @@ class Connection:
             log.exception("MQTT: a bug: a message on %r could not be handled", heard.topic)
 
     def _on_publish(self, _client: Any, _data: Any, mid: int, reason: Any, _properties: Any) -> None:
-        if reason.is_failure:
-            log.warning("MQTT: the broker did not take a publication: %s", reason)
+        if reason.is_failure and not self._complained:
+            log.warning("MQTT: the broker did not take a publication (said once a connection): %s", reason)
+            self._complained = True
         answer = self._answers.pop(mid, None)
         if answer is not None:
             self._settle(answer, None)

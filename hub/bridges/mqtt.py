@@ -72,6 +72,8 @@ class Bridge:
         self._commands: asyncio.Queue[tuple[str, str | None, bytes]] = asyncio.Queue(WAITING_COMMANDS)
         self._tasks: list[asyncio.Task[None]] = []
         self._drained = asyncio.Event()
+        self._tidying = False
+        self._complained: set[str] = set()
         self.dropped = 0
         """Commands that found the queue full."""
         self._connection = Connection(
@@ -152,7 +154,9 @@ class Bridge:
         for each in self._topics.commands:
             self._connection.subscribe(each, commands=True)
         for each in self._leftovers():
-            self._connection.subscribe(each)
+            self._connection.subscribe(each, qos=0)  # all at once, before the broker answers what we send
+        self._tidying = True
+        self._complained.clear()
         self._bus.came_up()
         self._send()
 
@@ -168,7 +172,7 @@ class Bridge:
             self._clear(message)
             return
         if message.retained:
-            log.warning("MQTT: a retained command on %r is not carried out: send it without retain", message.topic)
+            self._complain("a retained command is not carried out: send it without retain", message.topic)
             return
         if message.duplicate or addressed[0] not in self._shown:
             log.debug("MQTT: %r: a duplicate, or no thing of ours", message.topic)
@@ -179,6 +183,12 @@ class Bridge:
             self.dropped += 1
             if self.dropped & (self.dropped - 1) == 0:  # said at 1, 2, 4, 8 …
                 log.warning("MQTT: commands come faster than they are carried out; %d dropped so far", self.dropped)
+
+    def _complain(self, text: str, topic: str) -> None:
+        """Once a connection: who may publish could fill the log else."""
+        if text not in self._complained:
+            self._complained.add(text)
+            log.warning("MQTT: %s (%r; said once a connection)", text, topic)
 
     def _leftovers(self) -> list[str]:
         """Filters for what an earlier configuration may have left on the broker."""
@@ -208,6 +218,10 @@ class Bridge:
         if not answer.cancelled():  # else the connection is over, and the board begins anew with the next
             self._board.settled(topic)
             self._send()
+            if self._tidying and self._board.is_settled:
+                self._tidying = False  # what was left is off; from now on we would only hear ourselves
+                for each in self._leftovers():
+                    self._connection.unsubscribe(each)
         if answer.cancelled() or self._board.is_settled:
             self._drained.set()
 
@@ -232,6 +246,7 @@ class Bridge:
         """The parameters that were set."""
         identity = self._settings.control_as
         if identity is None:
+            self._complain("a command is refused: mqtt.control_as names nobody", self._topics.result(name))
             raise Forbidden("nothing can be controlled over MQTT: name an address in mqtt.control_as, and let it")
         if name not in self._shown:
             raise NotFound(f"no such thing: {name}")

@@ -13,6 +13,7 @@ import pytest
 
 from devices.base import Duration
 from devices.simulated import Simulated
+from hub.bridges.mqtt import Bridge
 from hub.config import Config
 from hub.node import Node
 from tests.bridges.bench import AIR, BASE, LAMP, command, fields, is_up, parsed, running, text
@@ -135,14 +136,29 @@ async def test_what_an_earlier_configuration_left_is_taken_off(broker: Mosquitto
             await onlooker.until(f"{BASE}/air/availability", "online")
             await onlooker.until(f"{BASE}/status", "online")
     with Onlooker(broker) as onlooker:
-        async with running(parsed(broker, LAMP, mqtt=PLAIN + protocol)):
+        async with running(parsed(broker, LAMP, mqtt=PLAIN + protocol)) as node:
             await onlooker.until(f"{BASE}/lamp/availability", "online")
             for topic in (f"{BASE}/air/availability", f"{BASE}/air/state",
                           "homeassistant/sensor/node-40localhost/air-_count/config"):  # fmt: skip
                 await onlooker.until(topic, "")
+            await until(lambda: node._bridge is not None and not node._bridge._tidying, "it is done with that")
     left = {each.topic for each in kept(broker, 7)}
     assert not any("/air" in topic for topic in left - {"zigbee2mqtt/air/state"})
     assert {"zigbee2mqtt/air/state", "homeassistant/sensor/other/x/config"} <= left
+
+
+async def test_we_do_not_listen_to_ourselves(broker: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without MQTT 5 a broker gives us what we publish where we have asked for it."""
+    heard: list[str] = []
+    inner = Bridge.heard
+    monkeypatch.setattr(Bridge, "heard", lambda self, message: (heard.append(message.topic), inner(self, message)))
+    async with running(parsed(broker, LAMP + AIR, mqtt=PLAIN + 'protocol = "3.1.1"')) as node:
+        await until(lambda: node._bridge is not None and not node._bridge._tidying and count(node) > 10, "it is tidy")
+        with Onlooker(broker) as onlooker:
+            await until(lambda: len(onlooker.all(f"{BASE}/air/state")) > 1, "states go out")
+            before = len(heard)
+            await until(lambda: len(onlooker.all(f"{BASE}/air/state")) > 3, "states go out")
+            assert len(heard) == before
 
 
 async def test_a_reload_shows_what_it_says(broker: Mosquitto, tmp_path: Path) -> None:
