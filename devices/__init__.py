@@ -19,7 +19,7 @@ from devices.base import Driver, InvalidValue
 from devices.bus import Buses
 from devices.fake import SimulatedBuses
 
-_ROOMS_OWN = {"base", "bus", "fake", "settings", "__main__"}
+_ROOMS_OWN = {"base", "bus", "fake", "mqtt_payloads", "settings", "__main__"}
 
 
 def modules() -> list[str]:

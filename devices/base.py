@@ -31,6 +31,7 @@ class DeviceError(Exception):
     DeviceError
     ├── BusUnavailable   the bus, pin or file does not exist or is switched off
     ├── NotResponding    the chip did not acknowledge or answer in time
+    │   └── NotHeard     a part that speaks by itself has not for too long; it stays open, to hear it when it does
     ├── BadData          an answer came, but its checksum or content is wrong
     └── InvalidValue     the caller asked for a value outside the declared limits
     """
@@ -42,6 +43,10 @@ class BusUnavailable(DeviceError):
 
 class NotResponding(DeviceError):
     """The chip did not acknowledge its address, or did not answer in time."""
+
+
+class NotHeard(NotResponding):
+    """A part that speaks by itself has not done so for too long. Closing it would make us deaf: it stays open."""
 
 
 class BadData(DeviceError):
@@ -280,7 +285,8 @@ class Driver(ABC):
     """One chip or pin role. Subclasses stand in one file with their registers, decode and fake.
 
     Life: construct (touches nothing), `open` (claims, probes, configures), `read` as often as asked, `close`.
-    After a DeviceError from `open` or `read` the hub calls `close` and, later, `open` again on the same object.
+    After a DeviceError from `open` or `read`, but for NotHeard, the hub calls `close` and, later, `open` again on the
+    same object.
     """
 
     NAMES: ClassVar[tuple[str, ...]]
@@ -298,6 +304,8 @@ class Driver(ABC):
         self.buses = buses
         self.notify: Callable[[], None] = _nobody
         """Called, from any thread, when something changed and `read` should be called soon."""
+        self.measured: dt.datetime | None = None
+        """When what `read` returns was measured, in UTC, for a part that measures when it wants; None: just now."""
 
     @staticmethod
     def fake(config: Any, buses: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The seam between drivers and wires: I²C, SPI, 1-Wire and GPIO.
+"""The seam between drivers and wires: I²C, SPI, 1-Wire and GPIO; and the broker of those that speak MQTT.
 
 Rules of this file
 * It is the only importer of smbus2, spidev and gpiozero, and imports each when the first part needs it: a node
@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from devices.base import BusUnavailable, DeviceError, NotResponding
+from devices.base import BusUnavailable, DeviceError, Matches, NotResponding
 
 ONE_WIRE_ROOT = Path("/sys/bus/w1/devices")
 
@@ -58,6 +58,26 @@ class Pin(Protocol):
     def close(self) -> None: ...
 
 
+TOPIC = Matches(r"[^+#$\s\x00/][^+#\s\x00]{0,199}", 'a topic like "home/greenhouse", without +, # or space')
+
+MqttHeard = Callable[[str, bytes, bool], None]
+"""Told topic, payload, and whether the broker kept it from earlier; from another thread, and must not block."""
+
+
+class Mqtt(Protocol):
+    """A connection to an MQTT broker that somebody else keeps up; usable from any thread."""
+
+    @property
+    def connected(self) -> bool: ...
+    def listen(self, topic: str, heard: MqttHeard) -> Callable[[], None]:
+        """Hear `topic` (no wildcards) from now on, over every loss of the connection; what is returned ends it."""
+        ...
+
+    def publish(self, topic: str, payload: bytes, timeout: float) -> None:
+        """Returns when the broker has taken it. Raises NotResponding after `timeout` seconds, or without one."""
+        ...
+
+
 class Buses:
     """Real buses of this machine, opened when first used."""
 
@@ -65,6 +85,8 @@ class Buses:
         self._i2c: dict[int, _KernelI2C] = {}
         self._spi: dict[tuple[int, int], _KernelSPI] = {}
         self._pin_factory: Any = None
+        self.broker: Mqtt | None = None
+        """Given by whoever keeps an MQTT connection: no driver opens one."""
         self.root = Path("/")
         """Where the machine's own files begin (/proc, /sys); a stand-in points it at a made-up tree."""
         self.disk_usage: Callable[[str], tuple[int, int, int]] = shutil.disk_usage
@@ -90,6 +112,12 @@ class Buses:
                 "1-Wire is off: add `dtoverlay=w1-gpio` to /boot/firmware/config.txt and reboot"
             )
         return ONE_WIRE_ROOT
+
+    def mqtt(self) -> Mqtt:
+        """Raises BusUnavailable where nobody keeps a connection to a broker."""
+        if self.broker is None:
+            raise BusUnavailable("no MQTT broker: a part on MQTT needs a hub with [mqtt] in its configuration")
+        return self.broker
 
     def pin_factory(self) -> Any:
         """The gpiozero factory, for drivers that use a gpiozero device class. Never closed: closing it would

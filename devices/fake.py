@@ -17,8 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from devices.base import BusUnavailable, Driver
-from devices.bus import I2C, SPI, Buses, Pin, i2c_error
+from devices.base import BusUnavailable, Driver, NotResponding
+from devices.bus import I2C, SPI, Buses, MqttHeard, Pin, i2c_error
 
 T = TypeVar("T")
 
@@ -122,6 +122,34 @@ class FakeI2C:
             raise i2c_error(f"/dev/i2c-{self.number}", address, error) from error
 
 
+class FakeBroker:
+    """An MQTT broker without a network. `kept` is what it holds of retained messages; `devices` are asked to report,
+    as a part does that reports again and again, when somebody begins to listen."""
+
+    def __init__(self) -> None:
+        self.connected = True
+        self.kept: dict[str, bytes] = {}
+        self.devices: list[Callable[[], None]] = []
+        self._listeners: dict[str, list[MqttHeard]] = {}
+
+    def listen(self, topic: str, heard: MqttHeard) -> Callable[[], None]:
+        listeners = self._listeners.setdefault(topic, [])
+        listeners.append(heard)
+        if topic in self.kept:
+            heard(topic, self.kept[topic], True)
+        for report in self.devices:
+            report()
+        return lambda: listeners.remove(heard) if heard in listeners else None
+
+    def publish(self, topic: str, payload: bytes, timeout: float = 0.0, retain: bool = False) -> None:
+        if not self.connected:
+            raise NotResponding("the simulated MQTT broker is away")
+        if retain:
+            self.kept[topic] = payload
+        for heard in list(self._listeners.get(topic, ())):
+            heard(topic, payload, False)
+
+
 class SimulatedBuses(Buses):
     """Every bus, simulated. `devices.build` puts the stand-in of each part it builds on them.
 
@@ -137,6 +165,7 @@ class SimulatedBuses(Buses):
         self._fake_spi: dict[tuple[int, int], SPI] = {}
         self._pin_trace = pin_trace
         self._one_wire: tempfile.TemporaryDirectory[str] | None = None
+        self._broker = FakeBroker()
 
     def install(self, driver: type[Driver], config: Any) -> None:
         """Attach the stand-in of `driver` for `config`, once per Config."""
@@ -156,6 +185,9 @@ class SimulatedBuses(Buses):
 
     def attach_spi(self, bus: int, select: int, device: SPI) -> None:
         self._fake_spi[bus, select] = device
+
+    def mqtt(self) -> FakeBroker:
+        return self._broker
 
     def one_wire(self) -> Path:
         if self._one_wire is None:

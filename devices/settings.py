@@ -25,7 +25,7 @@ BOOLEANS: Mapping[str, bool] = {"true": True, "yes": True, "on": True, "1": True
                                 "false": False, "no": False, "off": False, "0": False}  # fmt: skip
 
 
-def settings_of(config: type[Config]) -> dict[str, Any]:
+def settings_of(config: type[Any]) -> dict[str, Any]:
     """The settings of a driver by name, with their limits."""
     hints = get_type_hints(config, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(config)}
@@ -90,6 +90,25 @@ _VALUES: Mapping[ValueType, Any] = {
 }
 
 
+def misfits(key: str, annotation: Any, value: Any) -> list[tuple[str, Any, str]]:
+    """What of a value does not fit, as deep in its tables as it can be told: (key path, what was found, what would be
+    right). Empty when all fits."""
+    if fits(annotation, value):
+        return []
+    inner: list[tuple[str, Any, str]] = []
+    arguments = get_args(annotation)
+    if get_origin(annotation) is dict and dataclasses.is_dataclass(arguments[1]) and isinstance(value, dict):
+        for name, item in value.items():
+            inner += misfits(f"{key}.{name}", arguments[1], item)
+    elif isinstance(annotation, type) and dataclasses.is_dataclass(annotation) and isinstance(value, dict):
+        known = settings_of(annotation)
+        inner = [(f"{key}.{name}", name, "one of " + ", ".join(known)) for name in value if name not in known]
+        for name, kind in known.items():
+            if name in value:
+                inner += misfits(f"{key}.{name}", kind, value[name])
+    return inner or [(key, value, meaning(annotation, key.rpartition(".")[2]))]
+
+
 # --------------------------------------------------------------------------- in words
 
 
@@ -106,6 +125,8 @@ def meaning(annotation: Any, key: str = "") -> str:
         return " or ".join(meaning(a, key) for a in arguments if a is not type(None))
     if origin is dict:
         return f"a table of names, each with {meaning(arguments[1], key)}"
+    if dataclasses.is_dataclass(annotation):
+        return "a table with " + ", ".join(field.name for field in dataclasses.fields(annotation))
     if origin in (tuple, list):
         items = arguments[:1] if _is_open(arguments) or origin is list else arguments
         return "a list, each " + " and ".join(meaning(a, key) for a in dict.fromkeys(items))
@@ -199,6 +220,8 @@ def _accept(annotation: Any, value: Any) -> Any:
         return _accept_items(origin, arguments, value)
     if origin is dict:
         return _accept_table(arguments[1], value)
+    if dataclasses.is_dataclass(annotation):
+        return _accept_fields(annotation, value)
     if annotation is Any:
         return value
     if annotation is Path:
@@ -225,6 +248,20 @@ def _accept_table(kind: Any, value: Any) -> Any:
         return _REFUSED
     table = {name: _accept(kind, item) for name, item in value.items()}
     return _REFUSED if any(item is _REFUSED for item in table.values()) else table
+
+
+def _accept_fields(cls: Any, value: Any) -> Any:
+    """A table as the dataclass whose fields are its keys."""
+    if isinstance(value, cls):
+        return value
+    known = settings_of(cls)
+    if not isinstance(value, dict) or not value.keys() <= known.keys():
+        return _REFUSED
+    made = {name: _accept(known[name], item) for name, item in value.items()}
+    needed = [f.name for f in dataclasses.fields(cls) if f.default is MISSING and f.default_factory is MISSING]
+    if any(item is _REFUSED for item in made.values()) or any(name not in made for name in needed):
+        return _REFUSED
+    return cls(**made)
 
 
 def _duration(value: Any) -> Any:

@@ -23,8 +23,9 @@ from typing import Annotated, Any, Literal
 
 import devices
 from devices.base import Driver, Duration, FieldSpec, InvalidValue, Matches, OutputDriver, Value, ValueType, Within
-from devices.settings import accept_setting, fits, meaning
+from devices.settings import accept_setting, meaning, misfits
 from hub.config_gateway import Gateway, GatewayDomain, Server
+from hub.config_mqtt import Mqtt
 from hub.config_provisioning import Provisioning
 from hub.config_trust import OfflinePolicy, Trust
 from hub.errors import ConfigError, Fault
@@ -108,6 +109,8 @@ class ThingKeys:
     module: str = ""
     string_ids: dict[str, str] = field(default_factory=dict)
     offline: OfflinePolicy = "refuse"
+    mqtt: bool | None = None
+    """Whether `[mqtt]` shows it. Default: all but those that come from there."""
 
     def problems(self) -> Mapping[str, str]:
         if self.interval is not None and self.interval < 0.05:
@@ -157,14 +160,15 @@ class Config:
     telemetry: Telemetry
     node: Node
     things: Mapping[str, ThingConfig]
+    mqtt: Mqtt | None = None
     trust: Trust | None = None
     """None: `access` says who may do what."""
 
     def missing_files(self) -> list[str]:
         """Named files that are not on this machine, in words. A laptop may check a file meant for a Pi."""
-        named = {f"xmpp.{key}": getattr(self.xmpp, key) for key in ("password_file", "certificate", "key", "ca_file")}
-        if self.trust is not None:
-            named |= {"trust.certificate": self.trust.certificate, "trust.key": self.trust.key}
+        keys = ("password_file", "certificate", "key", "ca_file")
+        tables = {"xmpp": self.xmpp, "mqtt": self.mqtt, "trust": self.trust}
+        named = {f"{name}.{key}": getattr(table, key, None) for name, table in tables.items() for key in keys}
         return [f"{key}: {path} does not exist here" for key, path in named.items()
                 if path is not None and not path.exists()]  # fmt: skip
 
@@ -192,6 +196,10 @@ def _tree(text: str, source: str) -> dict[str, Any]:
         raise ConfigError(source, [Fault("(file)", "a syntax error: nested too deeply", "TOML")]) from None
 
 
+OWN_TABLES = ("trust", "things", "gateway", "provisioning", "mqtt")
+"""Tables that a file may do without, beside those of every node."""
+
+
 def parse(text: str, source: str = "configuration") -> Config:
     """Raises ConfigError with every fault in the text."""
     tree = _tree(text, source)
@@ -199,23 +207,31 @@ def parse(text: str, source: str = "configuration") -> Config:
     _check_characters(tree, "", reader)
     sections = {"xmpp": Xmpp, "access": Access, "telemetry": Telemetry, "node": Node}
     for key in tree:
-        if key not in sections and key not in ("trust", "things", "gateway", "provisioning"):
-            reader.unknown(key, [*sections, "trust", "things", "gateway", "provisioning"])
+        if key not in sections and key not in OWN_TABLES:
+            reader.unknown(key, [*sections, *OWN_TABLES])
     if "gateway" in tree:
         _gateway(tree["gateway"], reader)
     if "provisioning" in tree:
         reader.table(Provisioning, tree["provisioning"], "provisioning")
     values = {key: reader.table(section, tree.get(key, {}), key) for key, section in sections.items()}
+    mqtt = reader.table(Mqtt, tree["mqtt"], "mqtt") if "mqtt" in tree else None
     things = _things(tree.get("things", {}), reader)
     trust = reader.table(Trust, tree["trust"], "trust") if "trust" in tree else None
-    if "trust" in tree and "access" in tree:
-        reader.fault("access", tree["access"], "either [trust], whose server decides, or [access], not both")
-    for thing in things.values() if "trust" not in tree else ():
-        if thing.keys.offline != "refuse":
-            reader.fault(f"things.{thing.name}.offline", thing.keys.offline, "a [trust] whose server can be away")
+    _judge_together(tree, things, reader)
     if reader.faults:
         raise ConfigError(source, sorted(reader.faults, key=lambda fault: fault.line))
-    return Config(source, things=things, trust=trust, **values)  # type: ignore[arg-type]  # no faults: every value is there
+    return Config(source, things=things, mqtt=mqtt, trust=trust, **values)  # type: ignore[arg-type]  # no faults: all are there
+
+
+def _judge_together(tree: Mapping[str, Any], things: Mapping[str, ThingConfig], reader: _Reader) -> None:
+    """What is right by itself and wrong beside the rest of the file."""
+    if "trust" in tree and "access" in tree:
+        reader.fault("access", tree["access"], "either [trust], whose server decides, or [access], not both")
+    for name, thing in things.items():
+        if "trust" not in tree and thing.keys.offline != "refuse":
+            reader.fault(f"things.{name}.offline", thing.keys.offline, "a [trust] whose server can be away")
+        if "mqtt" in thing.driver.NAMES and "mqtt" not in tree:
+            reader.fault(f"things.{name}.driver", "mqtt", "a table [mqtt] with the broker beside it, or another driver")
 
 
 def load_gateway(path: Path | None, options: Mapping[str, Any]) -> Gateway:
@@ -435,10 +451,11 @@ class _Reader:
                 hint = hints[spec.name]
                 if spec.name in ready:
                     values[spec.name] = table[spec.name]
-                elif fits(hint, table[spec.name]):
-                    values[spec.name] = accept_setting(spec.name, hint, table[spec.name])
+                elif wrong := misfits(f"{path}.{spec.name}", hint, table[spec.name]):
+                    for key, found, right in wrong:
+                        self.fault(key, found, right)
                 else:
-                    self.fault(f"{path}.{spec.name}", table[spec.name], meaning(hint, spec.name))
+                    values[spec.name] = accept_setting(spec.name, hint, table[spec.name])
             elif spec.default is MISSING and spec.default_factory is MISSING:
                 self.fault(f"{path}.{spec.name}", None, meaning(hints[spec.name], spec.name))
         if len(self.faults) > before:

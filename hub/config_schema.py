@@ -13,6 +13,7 @@ import devices
 from devices.base import Driver, Duration, Matches, OutputDriver, Within
 from hub.config import Access, Node, OutputKeys, Telemetry, ThingKeys, Xmpp
 from hub.config_gateway import Gateway
+from hub.config_mqtt import Mqtt
 from hub.config_provisioning import Provisioning
 from hub.config_trust import Trust
 
@@ -37,6 +38,7 @@ def schema() -> dict[str, Any]:
             "trust": _table(Trust),
             "gateway": _table(Gateway),
             "provisioning": _table(Provisioning),
+            "mqtt": _table(Mqtt),
             "things": {"type": "object", "additionalProperties": {"oneOf": things}},
         },
     }

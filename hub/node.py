@@ -18,7 +18,7 @@ from devices.base import DeviceError, Driver, OutputDriver
 from devices.bus import Buses
 from hub import notify
 from hub.config import Config, ThingConfig, interval_of, load
-from hub.errors import LinkError
+from hub.errors import Conflict, LinkError
 from hub.services.audit import Audit
 from hub.services.contacts import Contacts
 from hub.services.control import Control
@@ -34,12 +34,14 @@ from hub.telemetry.pacer import Pacer
 from hub.telemetry.publisher import Publisher, Transport
 from hub.things.actuation import Policy
 from hub.things.memory import OutputMemory
+from hub.things.model import Command
 from hub.things.sampler import Sampler, Station
 from hub.things.thing import Description, Thing
 from hub.trust.access import AccessLists, Judge
 
 if TYPE_CHECKING:
     from hub.authority import Authority, Search
+    from hub.bridges.mqtt import Bridge
 
 log = logging.getLogger(__name__)
 
@@ -74,14 +76,18 @@ class Node:
         self._link_task: asyncio.Task[None] | None = None
         self._contacts: Contacts | None = None
         self._sensor_data: SensorData | None = None
+        self._control: Control | None = None
+        self._bridge: Bridge | None = None
 
     # ------------------------------------------------------------------ life
 
     async def run(self) -> None:
         """Raises LinkError when the credentials cannot even be read; everything later is tried for ever."""
         account = account_of(self.config)
+        await self._set_bridge(self._make_bridge(self.config))
         for thing in self.config.things.values():
             self._add(thing)
+        self._show_on_broker()
         self.publisher.configure(self._pacers(), self.config.telemetry.backlog)
         self.audit.start()
         publishing = asyncio.create_task(self.publisher.run(), name="telemetry")
@@ -94,6 +100,7 @@ class Node:
             await self.sampler.stop()  # first of all: outputs are safe before anything else is taken down
             publishing.cancel()
             await asyncio.gather(publishing, return_exceptions=True)
+            await self._set_bridge(None)
             await self._disconnect()
             if self.authority is not None:
                 self.authority.close()
@@ -118,7 +125,11 @@ class Node:
         """Take the file as it is now. A broken one is refused and the old one goes on (raises ConfigError)."""
         new = load(path)
         account = account_of(new)  # reads the password file: a new password is a new account
+        same_bridge = (new.mqtt, new.xmpp.jid) == (self.config.mqtt, self.config.xmpp.jid)
+        bridge = self._bridge if same_bridge else self._make_bridge(new)
         old, self.config = self.config, new
+        if bridge is not self._bridge:
+            await self._set_bridge(bridge)
         for name in list(self.things):
             before, after = old.things[name], new.things.get(name)
             if after is not None and (before.driver, before.settings) == (after.driver, after.settings):
@@ -130,6 +141,7 @@ class Node:
             if name not in self.things:
                 self._add(thing)
         self._sort_things()
+        self._show_on_broker()
         self.followers.publication = _publication(new)
         if account != self._account or old.trust != new.trust:
             await self._disconnect()
@@ -171,7 +183,10 @@ class Node:
         }
 
     def _reading(self, thing: Thing) -> None:
-        self.publisher.take(thing, asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        self.publisher.take(thing, now)
+        if self._bridge is not None:
+            self._bridge.reading(thing, now)
         if self._on_reading is not None:
             self._on_reading(thing)
 
@@ -207,9 +222,10 @@ class Node:
         self._contacts = Contacts(client, lambda: self._judge)
         self._contacts.admit = self.followers.admit
         self._sensor_data = SensorData(self.things, self.sampler, lambda: self._judge, link.send)
+        self._control = Control(self.things, self.sampler, lambda: self._judge, self.audit)
         services: list[Service] = [
             self._sensor_data,
-            Control(self.things, self.sampler, lambda: self._judge, self.audit),
+            self._control,
             *(self.authority.connect(client, self._contacts) if self.authority is not None else ()),
         ]
         router = Router(client)
@@ -249,6 +265,33 @@ class Node:
             self.authority.link_changed(up, fresh)
         if up and fresh and self._contacts is not None:
             self._contacts.review()
+
+    # ------------------------------------------------------------------ MQTT
+
+    def _make_bridge(self, config: Config) -> Bridge | None:
+        """Nothing of MQTT is loaded by a node without `[mqtt]`."""
+        if config.mqtt is None:
+            return None
+        from hub.node_mqtt import make_bridge
+
+        return make_bridge(config, self.buses, self._carry_out)
+
+    async def _set_bridge(self, bridge: Bridge | None) -> None:
+        old, self._bridge = self._bridge, bridge
+        if old is not None:
+            await old.stop()
+
+    def _show_on_broker(self) -> None:
+        if self._bridge is not None:
+            from hub.node_mqtt import shown
+
+            self._bridge.show(shown(self.config, self.things))
+
+    async def _carry_out(self, caller: str, command: Command) -> None:
+        """A command that did not come over XMPP, by the rules of those that do."""
+        if self._control is None:
+            raise Conflict("the node is still starting")
+        await self._control.carry_out(caller, command)
 
     def _client(self) -> Any:
         assert self.link is not None

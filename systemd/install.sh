@@ -173,7 +173,7 @@ apt_get() {
     DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes -o DPkg::Lock::Timeout=120 "$@" </dev/null
 }
 
-EXTRAS="pi,gateway" # Python packages that not everybody needs (pyproject.toml)
+EXTRAS="pi,gateway,mqtt" # Python packages that not everybody needs (pyproject.toml)
 COMPILER="gcc libc6-dev make cmake swig python3-dev libffi-dev"
 
 slot_in_use() { readlink "$ROOT/opt/hub" 2>/dev/null || true; }

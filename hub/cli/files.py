@@ -104,7 +104,7 @@ def fields_of(driver: type[Driver]) -> tuple[FieldSpec, ...]:
 def _default(driver: type[Driver], key: str) -> str:
     field = next(field for field in dataclasses.fields(driver.Config) if field.name == key)
     if field.default is dataclasses.MISSING:
-        return "(must be given)"
+        return "(must be given)" if field.default_factory is dataclasses.MISSING else "none"
     return f"0x{field.default:02x}" if key == "address" else str(field.default)
 
 

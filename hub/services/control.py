@@ -21,7 +21,7 @@ from hub.services.router import Route
 from hub.stanzas import forms
 from hub.stanzas.control_xmpp import Control as Codec
 from hub.stanzas.dialects import CONTROL
-from hub.things.control import common_parameters, controllable, plan
+from hub.things.control import Write, common_parameters, controllable, plan
 from hub.things.model import Command
 from hub.things.sampler import Sampler
 from hub.things.thing import Thing
@@ -54,10 +54,21 @@ class Control:
                 yield Route("message", kinds, f"{{{namespace}}}set", partial(self._set, codec), codec, keeps_log=True)
 
     async def _set(self, codec: Codec, caller: str, payload: Element) -> Element:
-        told = "a command that cannot be read"
         try:
             command = codec.decode_command(payload)
-            told = _words(command)
+        except HubError as error:
+            self._refused(caller, "a command that cannot be read", error)
+            raise
+        allowed, writes = await self.carry_out(caller, command)
+        nodes = tuple(write.thing.node for write in writes)
+        parameters = tuple(assignment.name for assignment in allowed.assignments)
+        return codec.encode_response(nodes, parameters, narrowed=allowed != command)
+
+    async def carry_out(self, caller: str, command: Command) -> tuple[Command, list[Write]]:
+        """Judge and do what `caller` commands, in whatever language it came: what was left of it, and what was written.
+        Raises HubError."""
+        told = _words(command)
+        try:
             allowed = await self._judge().may_control(caller, command)
             async with self._one_at_a_time:
                 writes = plan(allowed, self._things, parse_text)
@@ -68,14 +79,15 @@ class Control:
                 for write in writes:
                     await self._sampler.write(write.thing.name, write.values)
         except HubError as error:
-            log.warning("%s: %s → %s: %s", caller, told, type(error).__name__, error)
-            self._recorder.record(caller, f"set {told}", self._judge().name, f"{type(error).__name__}: {error}")
+            self._refused(caller, told, error)
             raise
         log.info("%s: %s → done", caller, told)
         self._recorder.record(caller, f"set {told}", self._judge().name, "done")
-        nodes = tuple(write.thing.node for write in writes)
-        parameters = tuple(assignment.name for assignment in allowed.assignments)
-        return codec.encode_response(nodes, parameters, narrowed=allowed != command)
+        return allowed, writes
+
+    def _refused(self, caller: str, told: str, error: HubError) -> None:
+        log.warning("%s: %s → %s: %s", caller, told, type(error).__name__, error)
+        self._recorder.record(caller, f"set {told}", self._judge().name, f"{type(error).__name__}: {error}")
 
     async def _form(self, codec: Codec, caller: str, payload: Element) -> Element:
         nodes, shown = codec.decode_form_request(payload)

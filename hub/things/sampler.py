@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from devices.base import BadData, DeviceError, Driver, NotResponding, OutputDriver, Value, ValueType
+from devices.base import BadData, DeviceError, Driver, NotHeard, NotResponding, OutputDriver, Value, ValueType
 from hub.errors import ActuatorError, Conflict
 from hub.things.actuation import Guard, Policy
 from hub.things.interlock import unmet
@@ -156,7 +156,7 @@ class Sampler:
             raise Conflict(f"{name} stays in its safe state: {refusal}.")
         try:
             raw = await self._call(station, lambda: _write_and_read(driver, values))
-            station.thing.measured_at(raw, self._wall())
+            station.thing.measured_at(raw, self._moment(station))
         except DeviceError as error:
             self._failed(station, error)
             # It may have switched all the same: it is claimed again in the state that is still in force.
@@ -199,7 +199,7 @@ class Sampler:
                 await self._open(station)
             thing_was_well = thing.trouble is None
             raw = await self._call(station, station.driver.read)
-            thing.measured_at(raw, self._wall())
+            thing.measured_at(raw, self._moment(station))
             answered = True  # also with a value among them that cannot be: the others must not wait for a retry
             if not thing_was_well and thing.trouble is None:
                 log.info("%s is back", thing.name)
@@ -208,7 +208,8 @@ class Sampler:
         except DeviceError as error:
             answered = False
             self._failed(station, error)
-            await self._close(station)
+            if not isinstance(error, NotHeard):
+                await self._close(station)
         except Exception as error:  # a bug of ours must not end this thing's task: it would stop without a word
             log.exception("%s: a bug in the hub", thing.name)
             answered = False
@@ -280,7 +281,7 @@ class Sampler:
         safe = guard.policy.safe
         try:
             raw = await self._call(station, lambda: _write_and_read(driver, safe), timeout)
-            station.thing.measured_at(raw, self._wall())
+            station.thing.measured_at(raw, self._moment(station))
             if different := _different(station.thing, safe):
                 raise BadData(different)
         except DeviceError as error:
@@ -300,6 +301,10 @@ class Sampler:
         except Exception as error:
             log.exception("%s: the driver has a bug", station.thing.name)
             raise NotResponding(f"the driver failed: {error!r}") from error
+
+    def _moment(self, station: Station) -> dt.datetime:
+        """When what was just read was measured."""
+        return station.driver.measured or self._wall()
 
     def _failed(self, station: Station, error: DeviceError) -> None:
         if station.thing.failed(error, self._wall()):

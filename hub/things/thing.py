@@ -72,11 +72,12 @@ class Thing:
                 raise BadData(f"the driver reports {name!r}, which it does not declare") from None
             except BadData as error:
                 bad.append(str(error))
+        is_new = now != self.measured  # a part that speaks when it wants is read more often than it measures
         self.values = good
         self.measured = now
         self._quality = Quality.AUTOMATIC_READOUT
         self.trouble = Trouble(self.node, now, mended("; ".join(bad))) if bad else None
-        if good:
+        if good and is_new:
             self._history.append((now, tuple(good.items())))
 
     def failed(self, error: DeviceError, now: dt.datetime) -> bool:

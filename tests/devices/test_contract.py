@@ -14,13 +14,17 @@ import pytest
 import devices
 from devices.base import Config, Driver, FieldSpec, OutputDriver, Value
 from devices.fake import SimulatedBuses
+from devices.mqtt_payloads import Field
 from tests.devices.vector import Vector
 
 DRIVERS = list(devices.drivers())
 MODULES = devices.modules()
 
 
-EXAMPLES: dict[str, Any] = {"pin": 17, "trigger": 23, "echo": 24, "address": 0x48, "serial": "28-0316a4be59ff"}
+EXAMPLES: dict[str, Any] = {
+    "pin": 17, "trigger": 23, "echo": 24, "address": 0x48, "serial": "28-0316a4be59ff",
+    "fields": {"temperature": Field(topic="zigbee2mqtt/air", unit="°C")},
+}  # fmt: skip
 
 
 def config_of(driver: type[Driver]) -> Config:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import devices
 from devices.base import Config, Driver, Duration, InvalidValue, Matches, ParameterSpec, ValueType, Within
-from devices.settings import accept_setting, make_config, meaning, parse_setting, parse_value, settings_of
+from devices.settings import accept_setting, make_config, meaning, misfits, parse_setting, parse_value, settings_of
 from tests.devices.vector import Vector
 
 PIN = Annotated[int, Within(0, 27)]
@@ -176,3 +176,40 @@ def test_a_wrong_value_of_a_parameter_says_what_would_be_right(spec: ParameterSp
     with pytest.raises(InvalidValue) as error:
         parse_value(spec, text)
     assert said in str(error.value)
+
+
+# --------------------------------------------------------------------------- tables in tables
+
+
+@dataclass(frozen=True)
+class Inner:
+    size: Annotated[int, Within(0, 9)]
+    unit: str = ""
+
+
+TABLES = dict[str, Inner]
+
+
+def test_a_table_becomes_the_dataclass_of_its_keys() -> None:
+    assert accept_setting("parts", TABLES, {"a": {"size": 3}, "b": {"size": 0, "unit": "m"}}) == {
+        "a": Inner(3), "b": Inner(0, "m"),
+    }  # fmt: skip
+    assert accept_setting("part", Inner, Inner(4)) == Inner(4)
+    assert meaning(TABLES) == "a table of names, each with a table with size, unit"
+
+
+@pytest.mark.parametrize(("value", "wrong"), [
+    ({"a": {"size": 10}}, [("parts.a.size", 10, "a whole number from 0 to 9")]),
+    ({"a": {"size": 1, "units": "m"}}, [("parts.a.units", "units", "one of size, unit")]),
+    ({"a": {}}, [("parts.a", {}, "a table with size, unit")]),
+    ({"a": {"size": True}, "b": {"size": 1, "unit": 5}, "c": {"size": 1}},
+     [("parts.a.size", True, "a whole number from 0 to 9"), ("parts.b.unit", 5, "a text")]),
+    ({"a": 5}, [("parts.a", 5, "a table with size, unit")]),
+    (5, [("parts", 5, "a table of names, each with a table with size, unit")]),
+    ({}, []),
+])  # fmt: skip
+def test_what_does_not_fit_is_named_where_it_stands(value: Any, wrong: list[tuple[str, Any, str]]) -> None:
+    assert misfits("parts", TABLES, value) == wrong
+    if wrong:
+        with pytest.raises(InvalidValue):
+            accept_setting("parts", TABLES, value)

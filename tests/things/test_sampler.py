@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from devices.base import FieldSpec
+from devices.base import FieldSpec, NotHeard
 from devices.ds18b20 import DS18B20
 from devices.simulated import Simulated
 from hub.errors import ActuatorError
@@ -73,6 +74,34 @@ async def test_a_part_that_is_missing_from_the_start_is_found_when_it_comes(benc
     assert thing.measured is None and thing.reading() is None
     driver.fault = "none"
     await until(lambda: thing.measured and thing.trouble is None)
+
+
+async def test_a_part_that_speaks_when_it_wants_is_not_closed_while_it_is_silent(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    driver = bench.simulated(kind="counter")
+    opened: list[bool] = []
+    heard: list[int] = []
+
+    def read() -> Mapping[str, Any]:
+        if not heard:
+            raise NotHeard("nothing has been heard")
+        return {"value": heard[-1]}
+
+    monkeypatch.setattr(driver, "read", read)
+    monkeypatch.setattr(driver, "open", lambda: opened.append(True))
+    monkeypatch.setattr(driver, "open_with", lambda initial: opened.append(True))
+    thing = bench.add(driver)
+    await more(bench, "thing", 5)
+    assert thing.trouble is not None and thing.trouble.text == "nothing has been heard"
+    driver.measured = moment
+    heard.append(7)
+    driver.notify()
+    await until(lambda: thing.values)
+    await more(bench, "thing", 5)
+    assert opened == [True]
+    assert thing.measured == moment and len(list(thing.history())) == 1  # read often, heard once
 
 
 async def test_retries_are_further_and_further_apart_up_to_a_bound(
