@@ -190,7 +190,7 @@ def test_dry_run_does_nothing(pi: Pi) -> None:
     for said in ("would run: apt_get install", "would run: systemd-sysusers", "would point: /opt/hub to hub-a",
                  "would write: /etc/systemd/system/hub-node.service", "would write: /etc/hub/hub.toml",
                  "would write: /etc/systemd/system/hub-gateway.service", "would write: /etc/hub/gateway.toml.example",
-                 f"pip install {CHECKOUT}[pi,gateway]",
+                 f"pip install {CHECKOUT}[pi,gateway,mqtt]",
                  "would not enable: hub-gateway, as there is no /etc/hub/gateway.toml"):  # fmt: skip
         assert said in done.stdout
     assert "enable hub-gateway.service" not in done.stdout
