@@ -135,7 +135,8 @@ class Notices:
         """Where it was last heard from; None when it never was, or so long ago that it is forgotten."""
         return self._devices.get(jid)
 
-    def _seen(self, jid: str, device: Device, full: str) -> None:
+    def _seen(self, jid: str, device: Device, full: str, *, anew: bool = True) -> None:
+        """`anew`: what was sent to it before it came may be lost."""
         self._devices.move_to_end(jid)
         news = device.full != full or not device.present
         if device.full != full:
@@ -145,7 +146,8 @@ class Notices:
         if self._unsaved:
             self._news.set()
         if news and jid in self._due:
-            self._under_way = {number: to for number, to in self._under_way.items() if to != jid}
+            if anew:
+                self._under_way = {number: to for number, to in self._under_way.items() if to != jid}
             self._due[jid] = self._clock()
             self._waits.pop(jid, None)
             self._news.set()
@@ -204,7 +206,8 @@ class Notices:
         if notice is None:
             return
         if condition is None or condition in FINAL:
-            self.came(sender)  # what needs no acknowledgement may have waited for that
+            if (device := self._devices.get(jid)) is not None:
+                self._seen(jid, device, sender, anew=False)  # what needs no acknowledgement may have waited for that
             await self._done(notice, condition)
         else:
             log.debug("%s is not there for %s (%s)", jid, notice.kind, condition)
@@ -228,11 +231,15 @@ class Notices:
         log.info("%s knows: %s", notice.to.jid, notice.kind)
 
     async def _moved(self, jid: str, sender: str) -> bool:
-        """Whether another instance has heard of it elsewhere since; then that is where it is told."""
-        device, kept = self._devices.get(jid), await self._store.get(AREA, jid)
-        if device is None or kept is None or kept["full"] in (sender, device.full):
+        """Whether it has been heard of elsewhere since, by us or by another instance; then that is where it is told."""
+        device = await self._found(jid)
+        if device is None:
             return False
-        device.full, device.dialects = kept["full"], dict(kept.get("dialects", {}))
+        if device.full == sender:
+            kept = await self._store.get(AREA, jid)
+            if kept is None or kept["full"] == sender:
+                return False
+            device.full, device.dialects = kept["full"], dict(kept.get("dialects", {}))
         self._due[jid] = self._clock()
         self._news.set()
         return True
