@@ -77,7 +77,16 @@ class Connection:
             import paho.mqtt.client as paho
         except ImportError:
             raise LinkError("[mqtt] needs paho-mqtt: `pip install 'xmpp-iot-hub[mqtt]'`") from None
-        self._paho = paho
+
+        class Client(paho.Client):
+            """Takes a socket that is connected already."""
+
+            given: Any = None
+
+            def _create_socket(self) -> Any:
+                return self.given
+
+        self._paho, self._client_class = paho, Client
         self._settings = settings
         self._client_id, self._will = client_id, will
         self._waits, self._listener = waits, listener
@@ -176,7 +185,8 @@ class Connection:
         while not lost.done():
             await asyncio.wait({lost}, timeout=tick)
             if not lost.done():
-                self._client.loop_misc()
+                if self._client.loop_misc():
+                    self._settle(lost, "it is gone")
                 self._arrange_writing()
         return lost.result()
 
@@ -212,7 +222,7 @@ class Connection:
             properties.MessageExpiryInterval = expiry
         info = self._client.publish(topic, payload, self._settings.qos, retain, properties)
         self._arrange_writing()
-        if not self.up or (info.rc and not info.is_published()):
+        if info.rc:  # it is gone, and we are about to be told
             answer.cancel()
         elif info.is_published():  # QoS 0, already written
             answer.set_result(None)
@@ -244,17 +254,11 @@ class Connection:
 
     def _make_client(self, sock: _Socket, password: str | None) -> Any:
         paho = self._paho
-
-        class Client(paho.Client):  # type: ignore[misc, name-defined]  # loaded late
-            """Takes a socket that is connected already."""
-
-            def _create_socket(self) -> Any:
-                return sock
-
         version = paho.MQTTv5 if self.is_v5 else paho.MQTTv311
         clean = None if self.is_v5 else True
-        client = Client(paho.CallbackAPIVersion.VERSION2, self._client_id, clean, None, version,
-                        reconnect_on_failure=False)  # fmt: skip
+        client = self._client_class(paho.CallbackAPIVersion.VERSION2, self._client_id, clean, None, version,
+                                    reconnect_on_failure=False)  # fmt: skip
+        client.given = sock
         client.will_set(self._will.topic, self._will.payload, 1, retain=True)
         if self._settings.user is not None:
             client.username_pw_set(self._settings.user, password)
@@ -263,7 +267,7 @@ class Connection:
         client.on_message = self._on_message
         client.on_publish = self._on_publish
         client.on_subscribe = self._on_subscribe
-        client.on_socket_close = lambda _client, _data, closing: self._unwatch(closing)
+        client.on_socket_close = lambda *_: self._unwatch(sock)
         return client
 
     def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:

@@ -185,6 +185,18 @@ async def test_a_reload_shows_what_it_says(broker: Mosquitto, tmp_path: Path) ->
             assert node._bridge is None
 
 
+async def test_what_is_said_while_a_connection_ends_is_said_on_the_next(broker: Mosquitto, protocol: str) -> None:
+    with Onlooker(broker) as onlooker:
+        async with running(quiet(parsed(broker, LAMP, mqtt=PLAIN + protocol), keepalive=Duration(1))) as node:
+            await onlooker.until(f"{BASE}/lamp/availability", "online")
+            bridge = node._bridge
+            assert bridge is not None
+            bridge._connection._client._sock_close()
+            assert bridge.up and bridge._connection.publish("a", b"b").cancelled()
+            await node.sampler.write("lamp", {"brightness": 33})
+            await onlooker.until(f"{BASE}/lamp/state", lambda text: fields(text)["brightness"] == 33)
+
+
 async def test_many_packets_at_once_are_all_read(broker: Mosquitto, protocol: str) -> None:
     """What is read from the socket already wakes nobody."""
     with Onlooker(broker) as onlooker:
