@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -437,3 +439,23 @@ async def test_every_decision_is_told_with_what_is_left() -> None:
     await site.judge.may_read(READER, reading())
     ((question, left, source),) = site.noted
     assert (question.nodes, left.nodes, source) == (NODES, (AIR,), SERVER)
+
+
+# --------------------------------------------------------------------------- after a power cut
+
+
+async def test_two_hundred_hubs_that_start_at_once_ask_their_caches_and_not_the_server(tmp_path: Path) -> None:
+    """None of them has closed its cache."""
+    servers = Scripted()
+    servers.answers[HOME] = Verdict(True, nodes=(AIR,))
+    trust = Trust((HOME,), owner=OWNER)
+
+    async def asked_of_all() -> list[ReadoutRequest]:
+        judges = [Provisioned(THINGS, trust, VerdictCache(tmp_path / f"{number}.verdicts", 100, HOME), servers.ask)
+                  for number in range(200)]  # fmt: skip
+        return await asyncio.gather(*(judge.may_read(READER, reading()) for judge in judges))
+
+    first = await asked_of_all()
+    assert len(servers.asked) == 200
+    assert await asked_of_all() == first
+    assert len(servers.asked) == 200, "nobody asked again"
