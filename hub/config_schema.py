@@ -13,6 +13,7 @@ import devices
 from devices.base import Driver, Duration, Matches, OutputDriver, Within
 from hub.config import Access, Node, OutputKeys, Telemetry, ThingKeys, Xmpp
 from hub.config_gateway import Gateway
+from hub.config_history import History
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -30,6 +31,7 @@ def schema() -> dict[str, Any]:
             "xmpp": _table(Xmpp),
             "access": _table(Access),
             "telemetry": _table(Telemetry),
+            "history": _table(History),
             "node": _table(Node),
             "gateway": _table(Gateway),
             "things": {"type": "object", "additionalProperties": {"oneOf": things}},

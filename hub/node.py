@@ -20,6 +20,7 @@ from devices.bus import Buses
 from hub import notify
 from hub.config import Config, ThingConfig, interval_of, load
 from hub.errors import LinkError, PeerRefused
+from hub.node_telemetry import Remembering
 from hub.services import pubsub
 from hub.services.contacts import Contacts
 from hub.services.control import Control
@@ -56,7 +57,9 @@ class Node:
         self._on_reading = on_reading
         self._stop = asyncio.Event()
         self._judge = AccessLists(config.access.read, config.access.control)
-        self.sampler = Sampler(OutputMemory(state_dir(config) / "outputs.json"), self._reading)
+        self.memory = Remembering(state_dir(config), config.history)
+        self.sampler = Sampler(OutputMemory(state_dir(config) / "outputs.json"), self._reading,
+                               doubtful=lambda: self.memory.clock.doubtful)  # fmt: skip
         self.publisher = Publisher(Transport(self._ensure, self._publish, TELEMETRY.encode_answer),
                                    config.telemetry.backlog)  # fmt: skip
         self._account: Account | None = None
@@ -75,6 +78,7 @@ class Node:
             self._add(thing)
         self.publisher.configure(self._pacers(), self.config.telemetry.backlog)
         publishing = asyncio.create_task(self.publisher.run(), name="telemetry")
+        remembering = asyncio.create_task(self.memory.run(), name="memory")
         try:
             self._connect(account)
             notify.ready(f"{len(self.things)} things, connecting")
@@ -83,8 +87,10 @@ class Node:
             notify.stopping()
             await self.sampler.stop()  # first of all: outputs are safe before anything else is taken down
             publishing.cancel()
-            await asyncio.gather(publishing, return_exceptions=True)
+            remembering.cancel()
+            await asyncio.gather(publishing, remembering, return_exceptions=True)
             await self._disconnect()
+            await self.memory.close()
             self.buses.close()
 
     def stop(self) -> None:
@@ -125,13 +131,14 @@ class Node:
             self._contacts.review()
         if old.telemetry != new.telemetry or old.things != new.things or old.access != new.access:
             self.publisher.configure(self._pacers(), new.telemetry.backlog)
+        self.memory.configure(new.history)
         log.info("configuration reloaded: %d things", len(self.things))
 
     # ------------------------------------------------------------------ things
 
     def _add(self, config: ThingConfig) -> None:
         driver = devices.build(config.driver, config.settings, self.buses)
-        thing = Thing(_describe(config, driver), self.config.telemetry.history)
+        thing = Thing(_describe(config, driver))
         self.things[config.name] = thing
         self.sampler.add(Station(thing, driver, interval_of(config), _policy(config, driver)))
 
@@ -153,6 +160,7 @@ class Node:
         }
 
     def _reading(self, thing: Thing) -> None:
+        self.memory.history.take(thing)
         self.publisher.take(thing, asyncio.get_running_loop().time())
         if self._on_reading is not None:
             self._on_reading(thing)
@@ -165,7 +173,7 @@ class Node:
         self.link = link = Link(client, self._link_changed)
         self._contacts = Contacts(client, lambda: self._judge)
         self._contacts.on_granted = self._granted
-        self._sensor_data = SensorData(self.things, self.sampler, lambda: self._judge, link.send)
+        self._sensor_data = SensorData(self.things, self.sampler, self.memory.history, lambda: self._judge, link.send)
         services: list[Service] = [
             self._sensor_data,
             Control(self.things, self.sampler, lambda: self._judge),

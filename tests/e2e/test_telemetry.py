@@ -20,7 +20,7 @@ from tests.helpers import until
 from .proxy import Proxy
 from .raw import RawClient, condition
 from .readings import OLD
-from .world import ON_EJABBERD, World, running
+from .world import ON_EJABBERD, SAMPLED, World, running
 
 PUBSUB = "http://jabber.org/protocol/pubsub"
 EVENT = f"{{{PUBSUB}#event}}"
@@ -238,9 +238,9 @@ async def offline_then_back(own_server: World, air: Air, state: Path, backlog: i
             moments = []
             for temperature in (1, 2, 3, 4, 5, 6):
                 await air.becomes(temperature, node)
-                moments.append(next(iter(  # of the reading that was published: the first of its value
-                    [r.timestamp for r in node.things["air"].history() if r.fields[0].value == temperature][-1:]
-                )).isoformat())  # fmt: skip
+                moments.append(next(  # of the reading that was published: the first of its value
+                    moment for moment, values in SAMPLED["air"] if values["temperature"] == temperature
+                ).isoformat())  # fmt: skip
             waiting = node.publisher.waiting
             own_server.start()
             async with own_server.client("owner") as owner:
