@@ -57,11 +57,13 @@ class Node:
         self._on_reading = on_reading
         self._stop = asyncio.Event()
         self._judge = AccessLists(config.access.read, config.access.control)
-        self.memory = Remembering(state_dir(config), config.history)
+        self.memory = Remembering(state_dir(config), config.history, config.telemetry.backlog)
         self.sampler = Sampler(OutputMemory(state_dir(config) / "outputs.json"), self._reading,
                                doubtful=lambda: self.memory.clock.doubtful)  # fmt: skip
-        self.publisher = Publisher(Transport(self._ensure, self._publish, TELEMETRY.encode_answer),
-                                   config.telemetry.backlog)  # fmt: skip
+        transport = Transport(
+            self._ensure, self._publish, self._newest, TELEMETRY.encode_answer, TELEMETRY.decode_answer
+        )
+        self.publisher = Publisher(transport, self.memory.outbox)
         self._account: Account | None = None
         self._warned_of_followers = False
         self.link: Link | None = None
@@ -74,6 +76,7 @@ class Node:
     async def run(self) -> None:
         """Raises LinkError when the credentials cannot even be read; everything later is tried for ever."""
         account = account_of(self.config)
+        self.memory.outbox.open()
         for thing in self.config.things.values():
             self._add(thing)
         self.publisher.configure(self._pacers(), self.config.telemetry.backlog)
@@ -241,6 +244,10 @@ class Node:
     async def _publish(self, thing: str, item_id: str, payload: Element, timeout: float) -> None:
         _, node = self._telemetry_of(thing)
         await pubsub.publish(self._client(), self.config.telemetry.service, node, item_id, payload, timeout)
+
+    async def _newest(self, thing: str) -> list[Element]:
+        _, node = self._telemetry_of(thing)
+        return await pubsub.newest(self._client(), self.config.telemetry.service, node)
 
     def _granted(self, jid: str) -> None:
         """A whitelisted service knows no contacts: tell it of a new one."""
