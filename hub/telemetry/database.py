@@ -18,9 +18,29 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 CHECKED_BYTES = 64 * 1024 * 1024  # a larger file is not read through at every start; what is broken in it shows later
+QUIET_S = 3600.0
 BUSY_S = 5.0  # somebody reads the file from outside
 PARTS = ("", "-wal", "-shm")
 BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT)
+
+
+class DiskTrouble:
+    """What is wrong with a disk: said when it begins and when it ends. What comes and goes is no news for an hour."""
+
+    def __init__(self, begins: str, ends: str) -> None:
+        self._begins, self._ends = begins, ends
+        self._quiet_until = 0.0
+        self.text = ""
+
+    def __call__(self, text: str) -> None:
+        """`text` empty: all is well."""
+        if bool(text) != bool(self.text):
+            now = time.monotonic()
+            level = logging.DEBUG if now < self._quiet_until else logging.ERROR if text else logging.WARNING
+            log.log(level, self._begins if text else self._ends, text or self.text)
+            if not text and now >= self._quiet_until:
+                self._quiet_until = now + QUIET_S
+        self.text = text
 
 
 class DiskRefused(Exception):
@@ -37,6 +57,8 @@ class Database:
         self.written = 0
         """Bytes handed to the disk by `transaction`, as the kernel counts them for the thread."""
         self.transactions = 0
+        self.replaced = 0
+        """How often a broken file was moved aside."""
 
     def close(self) -> None:
         if self._connection is not None:
@@ -99,6 +121,7 @@ class Database:
                     Path(f"{self.path}{part}").replace(self.path.with_name(name + part))
         except OSError as error:
             raise DiskRefused(str(error)) from None
+        self.replaced += 1
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

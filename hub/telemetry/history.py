@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from devices.base import NotResponding, Value, ValueType
-from hub.telemetry.database import DiskRefused
+from hub.telemetry.database import DiskRefused, DiskTrouble
 from hub.telemetry.rollups import Level, Rollup
 from hub.telemetry.rows import EPOCH, MILLISECOND, Row, Shapes, to_moment, to_ms
 from hub.telemetry.store import CHUNK, Bounds, HistoryStore
@@ -86,13 +86,14 @@ class History:
         self._newest: dict[str, dt.datetime] = {}
         self._many = asyncio.Event()
         self._flushing = asyncio.Lock()
-        self._trouble = ""
+        self._say = DiskTrouble("no history can be written (%s); sampling goes on, what comes waits in memory",
+                            "history is written again (it was: %s)")  # fmt: skip
         self.dropped = 0
 
     @property
     def trouble(self) -> str:
         """Why nothing can be written; empty when all is well."""
-        return self._trouble
+        return self._say.text
 
     @property
     def waiting(self) -> int:
@@ -120,13 +121,15 @@ class History:
         surplus = len(self._waiting) - MEMORY_ROWS
         if surplus > 0:
             del self._waiting[:surplus]
-            self.dropped += surplus
+            before, self.dropped = self.dropped, self.dropped + surplus
+            if self.dropped.bit_length() > before.bit_length():  # said at 1, 2, 4, 8 …
+                log.warning("history: the memory is full (%d); %d readings lost so far", MEMORY_ROWS, self.dropped)
 
     async def run(self) -> None:
         while True:
             try:
                 async with asyncio.timeout(self.flush):
-                    if self._trouble:
+                    if self._say.text:
                         await asyncio.Event().wait()  # many rows are no reason to ask a full disk more often
                     await self._many.wait()
             except TimeoutError:
@@ -152,14 +155,6 @@ class History:
                 self._say("")
             finally:
                 self._writing = []
-
-    def _say(self, trouble: str) -> None:
-        if trouble and not self._trouble:
-            log.error("no history can be written (%s); sampling goes on, the newest %d readings wait in memory",
-                      trouble, MEMORY_ROWS)  # fmt: skip
-        elif self._trouble and not trouble:
-            log.warning("history is written again; %d readings were lost meanwhile", self.dropped)
-        self._trouble = trouble
 
     async def close(self) -> None:
         """Write everything, within bounds."""

@@ -7,8 +7,8 @@ Rules of this file
 * The file is its own and not the history's: what waits here is written at once and in small pages, while history waits
   for a good block; and if one of the two breaks, the other is whole. A kill loses nothing of it; a power cut at most
   what the kernel had not written yet, usually half a minute.
-* Numbers of entries never come twice, over restarts either: the upper half counts the openings of the file. Items on
-  the service are named after them.
+* Numbers of entries never come twice, over restarts either: the upper half counts the openings of the file (of one that
+  was broken, from one again). Items on the service are named after them.
 * A disk that refuses is said once; entries then wait in memory, up to `MEMORY_ROWS`.
 """
 
@@ -25,7 +25,7 @@ from sqlite3 import Connection
 from typing import TypeVar
 
 from devices.base import NotResponding
-from hub.telemetry.database import Database, DiskRefused
+from hub.telemetry.database import Database, DiskRefused, DiskTrouble
 from hub.telemetry.rows import Row, Shapes, to_ms
 from hub.things.lanes import Lanes
 from hub.things.model import Quality, Reading, Trouble
@@ -81,11 +81,17 @@ class OutboxStore:
         """Bytes."""
         return self._database.written
 
+    @property
+    def replaced(self) -> int:
+        return self._database.replaced
+
     def begin(self) -> tuple[int, int]:
         """A new run: its number, and how many entries wait from those before."""
         connection = self._open()
         with self._database.transaction():
             (run,) = connection.execute("PRAGMA user_version").fetchone()
+            (newest,) = connection.execute("SELECT IFNULL(MAX(seq), 0) FROM entries").fetchone()
+            run = max(run, newest // RUN)
             connection.execute(f"PRAGMA user_version={run + 1}")
         return run + 1, self.count()
 
@@ -200,9 +206,11 @@ class Outbox:
         self._unsaved: dict[int, Row] = {}
         self._released: set[int] = set()
         self._saved = 0
+        self._files = 0
         self._work = asyncio.Event()
         self._writing = asyncio.Lock()
-        self._trouble = ""
+        self._say = DiskTrouble("the outbox cannot be written (%s); what comes waits in memory",
+                            "the outbox is written again (it was: %s)")  # fmt: skip
         self.dropped = 0
 
     @property
@@ -213,7 +221,7 @@ class Outbox:
     @property
     def trouble(self) -> str:
         """Why nothing can be written; empty when all is well."""
-        return self._trouble
+        return self._say.text
 
     @property
     def written(self) -> int:
@@ -260,7 +268,7 @@ class Outbox:
 
     async def settle(self) -> None:
         """Returns when what was released is off the disk, or the disk refuses."""
-        if self._released and not self._trouble:
+        if self._released and not self._say.text:
             await self.write()
 
     async def batch(self, without: Collection[int], busy: Collection[str], fields: int) -> list[Entry]:
@@ -307,7 +315,7 @@ class Outbox:
         while True:
             await self._work.wait()
             await self.write()
-            if self._trouble:
+            if self._say.text:
                 await asyncio.sleep(RELEASE_S)  # a full disk is not asked all the time
 
     async def write(self) -> None:
@@ -334,13 +342,14 @@ class Outbox:
             self._released -= released
             self._lose(gone)
             self._saved -= gone
-            if self._trouble:
+            if self._say.text or self._store.replaced != self._files:
                 await self._count_again()
             self._say("")
             self._write_released_soon()
 
     async def _count_again(self) -> None:
         """After trouble: the file may be a new one."""
+        self._files = self._store.replaced
         with contextlib.suppress(DiskRefused, NotResponding):
             found = await self._call(self._store.count)
             self._lose(max(0, self._saved - found))
@@ -360,13 +369,6 @@ class Outbox:
         before, self.dropped = self.dropped, self.dropped + count
         if self.dropped.bit_length() > before.bit_length():  # said at 1, 2, 4, 8 …
             log.warning("telemetry: the backlog is full (%d); %d readings lost so far", self.bound, self.dropped)
-
-    def _say(self, trouble: str) -> None:
-        if trouble and not self._trouble:
-            log.error("the outbox cannot be written (%s); the newest %d readings wait in memory", trouble, MEMORY_ROWS)
-        elif self._trouble and not trouble:
-            log.warning("the outbox is written again")
-        self._trouble = trouble
 
     async def close(self) -> None:
         """Write everything, within bounds."""
