@@ -2,6 +2,7 @@
 
     node.py      hub node: the service
     ask.py       hub read, set, form, watch: a hub from a client
+    history.py   hub history: what a hub remembers; plot.py draws it
     files.py     hub check, config-schema, devices: nothing connected
     demo.py      hub demo
     exi.py       hub exi: the codec
@@ -30,6 +31,7 @@ _COMMANDS = {
     "set": "hub.cli.ask:set_",
     "form": "hub.cli.ask:form",
     "watch": "hub.cli.ask:watch",
+    "history": "hub.cli.history:history",
     "devices": "hub.cli.files:devices_",
     "check": "hub.cli.files:check",
     "exi": "hub.cli.exi:group",

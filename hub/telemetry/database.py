@@ -48,11 +48,14 @@ class DiskRefused(Exception):
 
 
 class Database:
-    """`schema` is run on every opening, `page` is the size of a page in bytes, `cache` of the memory for pages."""
+    """`schema` makes a new file. `page` is the size of a page in bytes, `cache` of the memory for pages. `readonly`:
+    the file is another program's, and stays as it is."""
 
-    def __init__(self, path: Path, schema: str, version: int, page: int = 4096, cache: int = 256 * 1024) -> None:
+    def __init__(self, path: Path, schema: str, version: int, page: int = 4096, cache: int = 256 * 1024,
+                 readonly: bool = False) -> None:  # fmt: skip
         self.path = path
         self._schema, self._version, self._page, self._cache = schema, version, page, cache
+        self._readonly = readonly
         self._connection: sqlite3.Connection | None = None
         self.written = 0
         """Bytes handed to the disk by `transaction`, as the kernel counts them for the thread."""
@@ -76,22 +79,26 @@ class Database:
             return self._connection
         for attempt in (1, 2):
             try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+                if not self._readonly:
+                    self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._connection = self._opened()
                 return self._connection
             except OSError as error:
                 raise DiskRefused(str(error)) from None
             except sqlite3.Error as error:
-                if not is_broken(error) or attempt == 2:
+                if self._readonly or not is_broken(error) or attempt == 2:
                     raise DiskRefused(str(error)) from None
                 self.move_aside(str(error))
         raise AssertionError
 
     def _opened(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        where = f"{self.path.absolute().as_uri()}?mode={'ro' if self._readonly else 'rwc'}"
+        connection = sqlite3.connect(where, timeout=BUSY_S, isolation_level=None, check_same_thread=False, uri=True)
+        pragmas = [f"cache_size=-{self._cache // 1024}"]
+        if not self._readonly:
+            pragmas = [f"page_size={self._page}", "journal_mode=WAL", "synchronous=NORMAL", *pragmas]
         try:
-            for pragma in (f"page_size={self._page}", "journal_mode=WAL", "synchronous=NORMAL",
-                           f"cache_size=-{self._cache // 1024}"):  # fmt: skip
+            for pragma in pragmas:
                 connection.execute(f"PRAGMA {pragma}").fetchall()
             (version,) = connection.execute("PRAGMA application_id").fetchone()
             if version not in (0, self._version):
@@ -100,7 +107,7 @@ class Database:
                 (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
                 if found != "ok":
                     raise broken(found)
-            if version == 0:
+            if version == 0 and not self._readonly:
                 connection.executescript(self._schema)
                 connection.execute(f"PRAGMA application_id={self._version}")
         except BaseException:
@@ -153,7 +160,7 @@ class Database:
         self.transactions += 1
 
     def _failed(self, error: sqlite3.Error) -> None:
-        if is_broken(error):
+        if is_broken(error) and not self._readonly:
             self.move_aside(str(error))
         else:
             self.close()  # opened afresh the next time: the disk may be another one then

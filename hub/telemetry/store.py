@@ -71,9 +71,10 @@ class Series:
 
 
 class HistoryStore:
-    def __init__(self, path: Path, bounds: Bounds) -> None:
+    def __init__(self, path: Path, bounds: Bounds, readonly: bool = False) -> None:
         self.bounds = bounds
-        self._database = Database(path, SCHEMA, VERSION, PAGE_BYTES)
+        self._readonly = readonly
+        self._database = Database(path, SCHEMA, VERSION, PAGE_BYTES, readonly=readonly)
         self._forget()
 
     def _forget(self) -> None:
@@ -123,7 +124,7 @@ class HistoryStore:
     def close(self) -> None:
         """Raises DiskRefused when the last buckets could not be written; they are made again at the next opening."""
         try:
-            if self._known is not None and self._database.is_open:
+            if self._known is not None and self._database.is_open and not self._readonly:
                 with self._database.transaction() as connection:
                     connection.executemany(_PUT, (_columns(key, rollup) for key, rollup in self._buckets.all()))
                     self._count(connection)
@@ -312,6 +313,12 @@ class HistoryStore:
                 connection, f"at >= ? AND at <= ? AND shape IN ({self._ids(thing)}) ORDER BY at DESC LIMIT ?",
                 (start, end, limit),
             ))  # fmt: skip
+
+    def things(self) -> list[str]:
+        """Those of which something is remembered. Raises DiskRefused."""
+        self.open()
+        of_readings = {self._shapes.thing(shape) for shape in self._shape_ids}
+        return sorted(of_readings | {thing for thing, _ in self._series})
 
     def oldest(self, thing: str) -> int | None:
         """The moment of the oldest reading of a thing."""
