@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from hub.config_history import History as HistoryConfig
@@ -13,6 +15,9 @@ from hub.telemetry.rows import MILLISECOND, to_ms
 from hub.telemetry.store import Bounds
 from hub.things.lanes import Lanes
 
+log = logging.getLogger(__name__)
+
+AGAIN_S = 10.0
 HISTORY_FILE, OUTBOX_FILE = "history.sqlite", "outbox.sqlite"
 
 
@@ -30,9 +35,8 @@ class Remembering:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.history.run(), name="history")
-            group.create_task(self.outbox.run(), name="outbox")
-            group.create_task(self._watch_clock(), name="clock")
+            for work in (self.history.run, self.outbox.run, self._watch_clock):
+                group.create_task(_for_ever(work), name=work.__qualname__)
 
     async def close(self) -> None:
         await self.outbox.close()
@@ -46,6 +50,16 @@ class Remembering:
                 await self.outbox.mend(to_ms(mend.since), mend.by // MILLISECOND)
                 await self.history.mend(mend.since, mend.by)
             await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
+    """A bug in one of them must not end it without a word, nor the others."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("a bug in %s; it is begun again", getattr(work, "__qualname__", work))
+            await asyncio.sleep(AGAIN_S)
 
 
 def bounds(config: HistoryConfig) -> Bounds:

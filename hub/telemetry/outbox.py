@@ -36,6 +36,7 @@ VERSION = 0x4855424F
 PAGE_BYTES = 1024  # a reading is small, and each page that it touches is written
 MEMORY_ROWS = 2_000
 RELEASE_S = 1.0  # what was answered is written with the next entry, or after this
+SETTLE_S = 2.0
 READ_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 LANE = "outbox"
@@ -208,6 +209,8 @@ class Outbox:
         self._saved = 0
         self._files = 0
         self._work = asyncio.Event()
+        self._written_once = asyncio.Event()
+        """Set at the end of the next attempt to write."""
         self._writing = asyncio.Lock()
         self._say = DiskTrouble("the outbox cannot be written (%s); what comes waits in memory",
                             "the outbox is written again (it was: %s)")  # fmt: skip
@@ -267,9 +270,13 @@ class Outbox:
             self._work.set()
 
     async def settle(self) -> None:
-        """Returns when what was released is off the disk, or the disk refuses."""
-        if self._released and not self._say.text:
-            await self.write()
+        """Returns when what was released is off the disk, or the disk refuses, or hangs. `run` is needed for it."""
+        wanted = set(self._released)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_S):
+                while wanted & self._released and not self._say.text:
+                    self._work.set()
+                    await self._written_once.wait()
 
     async def batch(self, without: Collection[int], busy: Collection[str], fields: int) -> list[Entry]:
         """See `OutboxStore.batch`; what could not be written yet counts too."""
@@ -334,6 +341,9 @@ class Outbox:
                 self._say(str(refused))
                 self._work.set()
                 return
+            finally:
+                self._written_once.set()
+                self._written_once = asyncio.Event()
             for seq in rows:
                 self._saved += 1
                 if self._unsaved.pop(seq, None) is None:  # released or pushed out while it was written

@@ -276,7 +276,8 @@ class Publisher:
             self._in_doubt.add(thing)
             await self._transport.publish(thing, parcel.item_id, payload, PUBLISH_TIMEOUT_S)
         except PeerRefused as error:
-            self._in_doubt.discard(thing)
+            if error.condition != "remote-server-timeout":  # that may come from the way back
+                self._in_doubt.discard(thing)
             return self._was_refused(parcel, error)
         self._in_doubt.discard(thing)
         self._refused.discard(thing)
