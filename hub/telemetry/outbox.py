@@ -40,6 +40,7 @@ SETTLE_S = 2.0
 READ_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 LANE = "outbox"
+FULL = "the backlog is full"
 RUN = 1 << 32
 
 SCHEMA = """
@@ -96,10 +97,12 @@ class OutboxStore:
             connection.execute(f"PRAGMA user_version={run + 1}")
         return run + 1, self.count()
 
-    def count(self) -> int:
+    def count(self, without: Collection[int] = ()) -> int:
         connection = self._open()
         with self._database.reading():
-            (count,) = connection.execute("SELECT COUNT(*) FROM entries").fetchone()
+            (count,) = connection.execute(
+                f"SELECT COUNT(*) FROM entries WHERE seq NOT IN ({_list(without)})"
+            ).fetchone()
         return int(count)
 
     def apply(self, rows: Mapping[int, Row], released: Collection[int], surplus: int, kept: Collection[int]) -> int:
@@ -350,7 +353,7 @@ class Outbox:
                     self._released.add(seq)
                     self._saved -= 1
             self._released -= released
-            self._lose(gone)
+            self._lose(gone, FULL)
             self._saved -= gone
             if self._say.text or self._store.replaced != self._files:
                 await self._count_again()
@@ -361,24 +364,27 @@ class Outbox:
         """After trouble: the file may be a new one."""
         self._files = self._store.replaced
         with contextlib.suppress(DiskRefused, NotResponding):
-            found = await self._call(self._store.count)
-            self._lose(max(0, self._saved - found))
+            released = set(self._released)
+            found = await self._call(lambda: self._store.count(released))
+            found -= len(self._released - released)  # released while they were counted
+            self._lose(max(0, self._saved - found), "the file is a new one")
             self._saved = found
 
     def _bound_memory(self) -> None:
-        held = None
-        while len(self._unsaved) > min(MEMORY_ROWS, max(self.bound, 1)):
-            held = set(self.held()) if held is None else held
+        """While the disk takes what comes, it is the disk's bound that counts."""
+        bound = min(MEMORY_ROWS, max(self.bound, 1)) if self._say.text else MEMORY_ROWS
+        while len(self._unsaved) > bound:
+            held = {*self.held(), self._next - 1}  # the newest is about to be
             oldest = next((seq for seq in self._unsaved if seq not in held), None)
             if oldest is None:
                 return
             del self._unsaved[oldest]
-            self._lose(1)
+            self._lose(1, FULL)
 
-    def _lose(self, count: int) -> None:
+    def _lose(self, count: int, why: str) -> None:
         before, self.dropped = self.dropped, self.dropped + count
         if self.dropped.bit_length() > before.bit_length():  # said at 1, 2, 4, 8 …
-            log.warning("telemetry: the backlog is full (%d); %d readings lost so far", self.bound, self.dropped)
+            log.warning("telemetry: %s (bound: %d); %d readings lost so far", why, self.bound, self.dropped)
 
     async def close(self) -> None:
         """Write everything, within bounds."""

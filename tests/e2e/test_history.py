@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from devices.base import ValueType
-from hub.node_telemetry import HISTORY_FILE
+from hub.node_telemetry import HISTORY_FILE, OUTBOX_FILE
 from hub.telemetry.rollups import Level
 from hub.telemetry.rows import Shapes, to_moment, to_ms
 from hub.telemetry.store import Bounds, HistoryStore
 from hub.things.model import Field, NodeRef, Reading
+from tests.helpers import until
 
 from .raw import RawClient, condition
 from .readings import NEW, OLD, nodes, read, request, wanted
@@ -77,6 +78,22 @@ async def test_one_figure_of_the_minutes_within_bounds(owner: RawClient) -> None
 async def test_a_figure_that_is_none_is_not_found(owner: RawClient) -> None:
     asked = request(OLD, 4, "historicalHour='true'", nodes(OLD, "air") + wanted(OLD, "temperature, sum"))
     assert condition(await owner.ask(HUB, "get", asked)) == "item-not-found"
+
+
+async def test_a_folder_that_takes_no_files_is_said_and_everything_else_goes_on(
+    server: World, state: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in (HISTORY_FILE, OUTBOX_FILE):
+        (state / name).mkdir(parents=True)
+    things = THINGS.replace("1h", "50ms")
+    async with running(server.config(things, state)) as node, server.client("owner") as owner:
+        await until(lambda: node.publisher.published > 0, "telemetry goes on")
+        await node.memory.history.write()
+        readout = await read(owner, OLD, 6, "historical='true'", nodes(OLD, "air"))
+        assert readout.times(), "what is in memory is told"
+    said = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert len([text for text in said if "no history can be written" in text]) == 1
+    assert len([text for text in said if "the outbox cannot be written" in text]) == 1
 
 
 async def test_a_stranger_is_told_nothing_of_the_past(server: World, state: Path, past: None) -> None:

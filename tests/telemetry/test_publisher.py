@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from devices.base import FieldSpec, NotResponding
 from hub.errors import PeerRefused, PeerSilent
 from hub.stanzas.dialects import TELEMETRY
+from hub.telemetry import outbox as outbox_module
 from hub.telemetry import publisher as module
 from hub.telemetry.outbox import Outbox
 from hub.telemetry.pacer import Pacer
@@ -546,3 +548,28 @@ async def test_a_service_that_does_not_tell_gets_it_again(desk: Desk) -> None:
     desk.service.items.clear()
     await until(lambda: desk.publisher.waiting == 0)
     assert desk.values == [1, 1] and {item_id for _, item_id, _ in desk.service.got} == {"current"}
+
+
+async def test_a_disk_that_hangs_does_not_stop_what_is_live(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox_module, "SETTLE_S", 0.01)
+    goes_on = threading.Event()
+    desk.up()
+    hanging = asyncio.create_task(desk.lanes.run("outbox", lambda: goes_on.wait(20), 30))
+    await turns()
+    for n in range(10):
+        desk.take(n)
+    await until(lambda: desk.values == list(range(10)))
+    goes_on.set()
+    await hanging
+    await until(lambda: desk.publisher.waiting == 0)
+
+
+async def test_a_broken_file_under_way_costs_what_was_in_it_and_no_more(desk: Desk) -> None:
+    for n in range(10):
+        desk.take(n)
+    await desk.outbox.write()
+    desk.outbox._store._database.move_aside("a test")
+    desk.take(10)
+    desk.up()
+    await until(lambda: desk.values == [10])
+    await until(lambda: desk.publisher.waiting == 0 and desk.publisher.dropped == 10)
