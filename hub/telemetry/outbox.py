@@ -209,6 +209,7 @@ class Outbox:
         self._next = 1
         self._unsaved: dict[int, Row] = {}
         self._released: set[int] = set()
+        self._under_way: Collection[int] = ()
         self._saved = 0
         self._files = 0
         self._work = asyncio.Event()
@@ -261,6 +262,8 @@ class Outbox:
             if self._unsaved.pop(seq, None) is None:
                 self._released.add(seq)
                 self._saved -= 1
+            elif seq in self._under_way:
+                self._released.add(seq)  # it is reaching the disk just now, and has to leave it again
         self._write_released_soon()
 
     def _write_released_soon(self) -> None:
@@ -336,6 +339,7 @@ class Outbox:
             if not rows and not released and surplus <= 0:
                 return
             kept = set(self.held())
+            self._under_way = rows.keys()
             try:
                 gone = await self._lanes.run(
                     LANE, lambda: self._store.apply(rows, released, surplus, kept), math.inf
@@ -345,6 +349,7 @@ class Outbox:
                 self._work.set()
                 return
             finally:
+                self._under_way = ()
                 self._written_once.set()
                 self._written_once = asyncio.Event()
             for seq in rows:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import resource
+import threading
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,7 @@ from hub.telemetry import outbox as module
 from hub.telemetry.outbox import RUN, Outbox, moment_of
 from hub.things.lanes import Lanes
 from hub.things.model import Field, NodeRef, Quality, Reading, Trouble
-from tests.helpers import until
+from tests.helpers import turns, until
 
 NOW = dt.datetime(2026, 11, 21, 8, tzinfo=dt.UTC)
 SECOND = dt.timedelta(seconds=1)
@@ -195,3 +197,34 @@ async def test_writing_happens_by_itself(outbox: Outbox) -> None:
     await until(lambda: not outbox._released, "released ones leave the disk soon")
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_is_answered_while_it_is_being_written_leaves_the_disk_before_anything_else_is_sent(
+    path: Path,
+) -> None:
+    """Else a kill would leave it there, behind a later one that the service has: nobody could tell that it arrived."""
+    outbox = make(path)
+    running = asyncio.create_task(outbox.run())
+    goes_on = threading.Event()
+    apply = outbox._store.apply
+
+    def slow(*arguments: Any) -> int:
+        goes_on.wait(20)
+        return apply(*arguments)
+
+    outbox._store.apply = slow  # type: ignore[method-assign]
+    entry = outbox.put(reading(1))
+    await until(lambda: outbox._under_way, "it is being written")
+    outbox.release([entry.seq])
+    settling = asyncio.create_task(outbox.settle())
+    await turns()
+    assert not settling.done()
+    goes_on.set()
+    await settling
+    assert outbox.waiting == 0 and not outbox._released
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await outbox._lanes.run("outbox", outbox._store.close, 5)
+    again = make(path)
+    assert again.waiting == 0
+    await again.close()
