@@ -25,6 +25,7 @@ import devices
 from devices.base import Driver, Duration, FieldSpec, InvalidValue, Matches, OutputDriver, Value, ValueType, Within
 from devices.settings import accept_setting, meaning, misfits
 from hub.config_gateway import Gateway, GatewayDomain, Server
+from hub.config_history import History
 from hub.config_mqtt import Mqtt
 from hub.config_provisioning import Provisioning
 from hub.config_trust import OfflinePolicy, Trust
@@ -77,12 +78,11 @@ class Access:
 
 @dataclass(frozen=True, kw_only=True)
 class Telemetry:
-    """`[telemetry]`: what is published, and what is kept in memory while it cannot be."""
+    """`[telemetry]`: what is published, and how much is kept while it cannot be."""
 
     interval: Duration = Duration(30)  # noqa: RUF009  # an immutable number
     service: Service | None = None
-    backlog: Annotated[int, Within(0, 1_000_000, "readings")] = 1000
-    history: Annotated[int, Within(0, 1_000_000, "readings per thing")] = 200
+    backlog: Annotated[int, Within(0, 1_000_000, "readings")] = 100_000
 
     def problems(self) -> Mapping[str, str]:
         return {} if self.interval >= 1 else {"interval": "at least 1s"}
@@ -158,6 +158,7 @@ class Config:
     xmpp: Xmpp
     access: Access
     telemetry: Telemetry
+    history: History
     node: Node
     things: Mapping[str, ThingConfig]
     mqtt: Mqtt | None = None
@@ -205,7 +206,7 @@ def parse(text: str, source: str = "configuration") -> Config:
     tree = _tree(text, source)
     reader = _Reader(_lines(text))
     _check_characters(tree, "", reader)
-    sections = {"xmpp": Xmpp, "access": Access, "telemetry": Telemetry, "node": Node}
+    sections = {"xmpp": Xmpp, "access": Access, "telemetry": Telemetry, "history": History, "node": Node}
     for key in tree:
         if key not in sections and key not in OWN_TABLES:
             reader.unknown(key, [*sections, *OWN_TABLES])

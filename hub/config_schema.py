@@ -13,6 +13,7 @@ import devices
 from devices.base import Driver, Duration, Matches, OutputDriver, Within
 from hub.config import Access, Node, OutputKeys, Telemetry, ThingKeys, Xmpp
 from hub.config_gateway import Gateway
+from hub.config_history import History
 from hub.config_mqtt import Mqtt
 from hub.config_provisioning import Provisioning
 from hub.config_trust import Trust
@@ -34,6 +35,7 @@ def schema() -> dict[str, Any]:
             "xmpp": _table(Xmpp),
             "access": _table(Access),
             "telemetry": _table(Telemetry),
+            "history": _table(History),
             "node": _table(Node),
             "trust": _table(Trust),
             "gateway": _table(Gateway),

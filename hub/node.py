@@ -19,6 +19,7 @@ from devices.bus import Buses
 from hub import notify
 from hub.config import Config, ThingConfig, interval_of, load
 from hub.errors import Conflict, LinkError
+from hub.node_telemetry import Remembering
 from hub.services.audit import Audit
 from hub.services.contacts import Contacts
 from hub.services.control import Control
@@ -65,12 +66,16 @@ class Node:
         self.authority: Authority | None = None
         self._judge: Judge = AccessLists()
         self._decide_by(config)
-        self.sampler = Sampler(OutputMemory(state_dir(config) / "outputs.json"), self._reading)
+        self.memory = Remembering(state_dir(config), config.history, config.telemetry.backlog)
+        self.sampler = Sampler(OutputMemory(state_dir(config) / "outputs.json"), self._reading,
+                               doubtful=lambda: self.memory.clock.doubtful)  # fmt: skip
         self.followers = Followers(_publication(config), self.things, lambda: self._judge, self._client,
                                    lambda: [] if self._contacts is None else self._contacts.followers())  # fmt: skip
-        self.publisher = Publisher(
-            Transport(self.followers.ensure, self.followers.publish, TELEMETRY.encode_answer), config.telemetry.backlog
-        )
+        transport = Transport(
+            self.followers.ensure, self.followers.publish, self.followers.newest, TELEMETRY.encode_answer,
+            TELEMETRY.decode_answer,
+        )  # fmt: skip
+        self.publisher = Publisher(transport, self.memory.outbox)
         self._account: Account | None = None
         self.link: Link | None = None
         self._link_task: asyncio.Task[None] | None = None
@@ -84,6 +89,7 @@ class Node:
     async def run(self) -> None:
         """Raises LinkError when the credentials cannot even be read; everything later is tried for ever."""
         account = account_of(self.config)
+        self.memory.outbox.open()
         await self._set_bridge(self._make_bridge(self.config))
         for thing in self.config.things.values():
             self._add(thing)
@@ -91,6 +97,7 @@ class Node:
         self.publisher.configure(self._pacers(), self.config.telemetry.backlog)
         self.audit.start()
         publishing = asyncio.create_task(self.publisher.run(), name="telemetry")
+        remembering = asyncio.create_task(self.memory.run(), name="memory")
         try:
             self._connect(account)
             notify.ready(f"{len(self.things)} things, connecting")
@@ -99,9 +106,11 @@ class Node:
             notify.stopping()
             await self.sampler.stop()  # first of all: outputs are safe before anything else is taken down
             publishing.cancel()
-            await asyncio.gather(publishing, return_exceptions=True)
+            remembering.cancel()
+            await asyncio.gather(publishing, remembering, return_exceptions=True)
             await self._set_bridge(None)
             await self._disconnect()
+            await self.memory.close()
             if self.authority is not None:
                 self.authority.close()
             await self.audit.stop()
@@ -155,13 +164,14 @@ class Node:
             self._review()
         if old.telemetry != new.telemetry or old.things != new.things or old.access != new.access:
             self.publisher.configure(self._pacers(), new.telemetry.backlog)
+        self.memory.configure(new.history)
         log.info("configuration reloaded: %d things", len(self.things))
 
     # ------------------------------------------------------------------ things
 
     def _add(self, config: ThingConfig) -> None:
         driver = devices.build(config.driver, config.settings, self.buses)
-        thing = Thing(_describe(config, driver), self.config.telemetry.history)
+        thing = Thing(_describe(config, driver))
         self.things[config.name] = thing
         self.sampler.add(Station(thing, driver, interval_of(config), _policy(config, driver)))
 
@@ -184,6 +194,7 @@ class Node:
 
     def _reading(self, thing: Thing) -> None:
         now = asyncio.get_running_loop().time()
+        self.memory.history.take(thing)
         self.publisher.take(thing, now)
         if self._bridge is not None:
             self._bridge.reading(thing, now)
@@ -221,7 +232,7 @@ class Node:
         self.link = link = Link(client, self._link_changed)
         self._contacts = Contacts(client, lambda: self._judge)
         self._contacts.admit = self.followers.admit
-        self._sensor_data = SensorData(self.things, self.sampler, lambda: self._judge, link.send)
+        self._sensor_data = SensorData(self.things, self.sampler, self.memory.history, lambda: self._judge, link.send)
         self._control = Control(self.things, self.sampler, lambda: self._judge, self.audit)
         services: list[Service] = [
             self._sensor_data,

@@ -42,18 +42,19 @@ ROOMS: dict[str, Room] = {
     "hub.errors": Room(("devices.base",)),
     "hub.config": Room(
         (
-            "devices", "hub.config_gateway", "hub.config_mqtt", "hub.config_provisioning", "hub.config_trust",
-            "hub.errors", "hub.things.interlock",
+            "devices", "hub.config_gateway", "hub.config_history", "hub.config_mqtt", "hub.config_provisioning",
+            "hub.config_trust", "hub.errors", "hub.things.interlock",
         )
     ),
     "hub.config_gateway": Room(("devices",)),
+    "hub.config_history": Room(("devices",)),
     "hub.config_mqtt": Room(("devices", "hub.config_gateway")),
     "hub.config_provisioning": Room(("devices", "hub.config_gateway")),
     "hub.config_trust": Room(("devices",)),
     "hub.config_schema": Room(
         (
-            "devices", "hub.config", "hub.config_gateway", "hub.config_mqtt", "hub.config_provisioning",
-            "hub.config_trust",
+            "devices", "hub.config", "hub.config_gateway", "hub.config_history", "hub.config_mqtt",
+            "hub.config_provisioning", "hub.config_trust",
         )
     ),
     "hub.notify": Room(),
@@ -93,13 +94,15 @@ ROOMS: dict[str, Room] = {
     "hub.dashboard": Room(("hub.dashboard", "hub.things", "hub.errors", "hub.services"), frozenset({"nicegui"})),
     "hub.node": ANYTHING,
     "hub.node_mqtt": ANYTHING,
+    "hub.node_telemetry": ANYTHING,
     "hub.demo": ANYTHING,
     "hub.cli": ANYTHING,
     "hub.__main__": ANYTHING,
 }  # fmt: skip
 
 SANS_IO = (
-    "hub.errors", "hub.trust", "hub.stanzas", "hub.telemetry.pacer", "hub.session.backoff", "hub.session.exi_setup",
+    "hub.errors", "hub.trust", "hub.stanzas", "hub.telemetry.pacer", "hub.telemetry.rollups",
+    "hub.telemetry.rows", "hub.session.backoff", "hub.session.exi_setup",
     "hub.session.exi_client", "hub.session.exi_stream", "hub.gateway.xmpp", "hub.gateway.xmlreader",
     "hub.gateway.xmlwriter", "hub.gateway.sides", "hub.gateway.features", "hub.gateway.figures", "hub.gateway.life",
     "hub.gateway.limits", "hub.things.model", "hub.things.thing", "hub.things.readout", "hub.things.control",

@@ -14,6 +14,7 @@ from devices.bme280 import BME280
 from devices.relay import Relay
 from hub import config
 from hub.config import Access, Config, Node, Telemetry, Xmpp, load, parse
+from hub.config_history import History
 from hub.errors import ConfigError, Fault
 
 XMPP = '[xmpp]\njid = "greenhouse@example.org"\npassword_file = "/etc/hub/greenhouse.password"\n'
@@ -72,7 +73,8 @@ def test_the_file_a_person_writes_from_memory_is_exactly_these_values() -> None:
         server=None, ca_file=None, allow_plain=False,
     )  # fmt: skip
     assert found.access == Access(read=("*@example.org",), control=("owner@example.org",))
-    assert found.telemetry == Telemetry(interval=Duration(30), service=None, backlog=1000, history=200)
+    assert found.telemetry == Telemetry(interval=Duration(30), service=None, backlog=100_000)
+    assert found.history == History(age=Duration(31 * 86_400), size=16_000_000, flush=Duration(10))
     assert found.node == Node(state_dir=None)
     assert list(found.things) == ["air", "pump"]
 
@@ -272,8 +274,11 @@ ONE: list[tuple[str, str, int, str, str]] = [
     ('[telemetry]\ninterval = "500ms"', "telemetry.interval", 5, "500ms", "at least 1s"),
     ('[telemetry]\ninterval = "1 h"', "telemetry.interval", 5, "1 h", "a duration"),
     ('[telemetry]\ninterval = "-1s"', "telemetry.interval", 5, "-1s", "a duration"),
-    ("[telemetry]\nhistory = 1.5", "telemetry.history", 5, "1.5", "a whole number"),
-    ("[telemetry]\nhistory = true", "telemetry.history", 5, "True", "a whole number"),
+    ("[telemetry]\nbacklog = 1.5", "telemetry.backlog", 5, "1.5", "a whole number"),
+    ("[telemetry]\nbacklog = true", "telemetry.backlog", 5, "True", "a whole number"),
+    ('[history]\nage = "1m"', "history.age", 5, "1m", "at least 1h"),
+    ('[history]\nflush = "2h"', "history.flush", 5, "2h", "from 1s to 1h"),
+    ("[history]\nsize = 10", "history.size", 5, "10", "at least 100000"),
     ("[telemetry]\nbacklog = 10000000", "telemetry.backlog", 5, "10000000", "from 0 to 1000000"),
     ("[node]\nstate_dir = []", "node.state_dir", 5, "[]", "a file path"),
     ("[node]\nstate_dri = 1", "node.state_dri", 5, "an unknown key 'state_dri'", '"state_dir"'),

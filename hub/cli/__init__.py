@@ -3,6 +3,7 @@
     node.py      hub node: the service
     ask.py       hub read, set, form, watch: a hub from a client
     claim.py     hub claim, remove, disown: an owner at a registry
+    history.py   hub history: what a hub remembers; plot.py draws it
     files.py     hub check, config-schema, devices: nothing connected
     demo.py      hub demo
     exi.py       hub exi: the codec
@@ -38,6 +39,7 @@ _COMMANDS = {
     "claim": "hub.cli.claim:claim",
     "remove": "hub.cli.claim:remove",
     "disown": "hub.cli.claim:disown",
+    "history": "hub.cli.history:history",
     "devices": "hub.cli.files:devices_",
     "check": "hub.cli.files:check",
     "exi": "hub.cli.exi:group",

@@ -107,6 +107,11 @@ class Followers:
         _, node = self.place(thing)
         await pubsub.publish(self._client(), self.publication.service, node, item_id, payload, timeout)
 
+    async def newest(self, thing: str) -> list[Element]:
+        """The payloads of the newest items of a thing's node. Raises PeerRefused or PeerSilent."""
+        _, node = self.place(thing)
+        return await pubsub.newest(self._client(), self.publication.service, node)
+
     async def admit(self, jid: str) -> None:
         """A whitelist knows no contacts: tell it of a new one."""
         if self.publication.access_model != "whitelist":

@@ -129,6 +129,14 @@ async def publish(
     await ask(client, service, "set", pubsub, timeout)
 
 
+async def newest(client: ClientXMPP, service: str | None, node: str, count: int = 3) -> list[Element]:
+    """The payloads of the newest items of a node. Raises PeerRefused or PeerSilent."""
+    pubsub = Element(f"{{{PUBSUB}}}pubsub")
+    SubElement(pubsub, f"{{{PUBSUB}}}items", node=node, max_items=str(count))
+    result = await ask(client, service, "get", pubsub)
+    return [item[0] for item in result.iter(f"{{{PUBSUB}}}item") if len(item)]
+
+
 async def subscribe(client: ClientXMPP, service: str, node: str) -> None:
     """Subscribe our bare JID. Raises PeerRefused or PeerSilent."""
     pubsub = Element(f"{{{PUBSUB}}}pubsub")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -23,7 +23,7 @@ from hub.stanzas.dialects import SENSOR_DATA, SensorDataCodec
 from hub.stanzas.errors import CLIENT
 from hub.things import readout
 from hub.things.model import Answer, FieldTypes, NodeRef, ReadoutRequest, Trouble
-from hub.things.readout import TRANSITIONS, Event, State
+from hub.things.readout import TRANSITIONS, Event, Parts, Past, State
 from hub.things.sampler import Sampler
 from hub.things.thing import Thing
 from hub.trust.access import Judge
@@ -46,12 +46,14 @@ class SensorData:
         self,
         things: Mapping[str, Thing],
         sampler: Sampler,
+        past: Past,
         judge: Callable[[], Judge],
         send: Callable[[Element], None],
         wall: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
         self._things = things
         self._sampler = sampler
+        self._past = past
         self._judge = judge
         self._send = send
         self._wall = wall
@@ -134,36 +136,43 @@ class SensorData:
 
     async def _run(self, codec: SensorDataCodec, key: Key, request: ReadoutRequest) -> None:
         await asyncio.sleep(0)  # the accepted answer goes first
-        for part in await self._parts(request):
-            for element in codec.encode_answer(part):
-                self._message(key, element)
-            await asyncio.sleep(0)  # a long history must not hold the loop
+        await self._send_parts(codec, key, self._parts(request))
         self._states[key] = TRANSITIONS[self._states[key], Event.LAST_PART]
 
     async def _at_once(self, codec: SensorDataCodec, key: Key, request: ReadoutRequest) -> Element:
         """The first part inside the IQ result, the others behind it in messages."""
-        first, *rest = await self._parts(request)
-        if rest:
-            self._begin(key, State.RUNNING, self._send_rest(codec, key, rest))
+        parts = self._parts(request)
+        first = await anext(parts)
+        if not first.done:
+            self._begin(key, State.RUNNING, self._send_rest(codec, key, parts))
         return codec.encode_answer(first)[0]
 
-    async def _send_rest(self, codec: SensorDataCodec, key: Key, rest: list[Answer]) -> None:
+    async def _send_rest(self, codec: SensorDataCodec, key: Key, rest: AsyncIterator[Answer]) -> None:
         await asyncio.sleep(0)
-        for part in rest:
+        await self._send_parts(codec, key, rest)
+
+    async def _send_parts(self, codec: SensorDataCodec, key: Key, parts: AsyncIterator[Answer]) -> None:
+        async for part in parts:
             for element in codec.encode_answer(part):
                 self._message(key, element)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # a long history must not hold the loop
 
-    async def _parts(self, request: ReadoutRequest) -> list[Answer]:
+    async def _parts(self, request: ReadoutRequest) -> AsyncIterator[Answer]:
+        """Part by part, as it is read: a long history is never in memory at once."""
         chosen = readout.addressed(request, self._things) if request.nodes != () else []
         await self._refresh(chosen, request)
+        parts = Parts(request.id)
         # A part that has neither answered nor failed yet is said too: silence would look like a healthy one.
-        unread = [
-            Trouble(thing.node, self._wall(), "It has not answered yet.")
-            for thing in chosen
-            if thing.measured is None and thing.trouble is None
-        ]
-        return list(readout.parts(request.id, [*unread, *readout.collect(request, chosen)]))
+        for thing in chosen:
+            if thing.measured is None and thing.trouble is None:
+                unread = parts.add(Trouble(thing.node, self._wall(), "It has not answered yet."))
+                if unread is not None:
+                    yield unread
+        async for some in readout.collect(request, chosen, self._past):
+            for item in some:
+                if (part := parts.add(item)) is not None:
+                    yield part
+        yield parts.last()
 
     async def _refresh(self, chosen: list[Thing], request: ReadoutRequest) -> None:
         if not request.types & FieldTypes.PRESENT:

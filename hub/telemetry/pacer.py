@@ -39,6 +39,10 @@ class Pacer:
         self._trouble = thing.trouble.text if thing.trouble else None
         self._published = now
 
+    def renew(self) -> None:
+        """Have the next reading published whatever it is."""
+        self._published = None
+
     def _moved(self, thing: Thing, name: str, value: Value) -> bool:
         before = self._values.get(name)
         if before is None or value == before:

@@ -185,3 +185,19 @@ def historical_types(moment: dt.datetime) -> FieldTypes:
             if moment.month == 1:
                 types |= FieldTypes.HISTORICAL_YEAR
     return types or FieldTypes.HISTORICAL_OTHER
+
+
+MIN, MAX, MEAN, COUNT = "min", "max", "mean", "count"
+ROLLED = {MIN: FieldTypes.PEAK, MAX: FieldTypes.PEAK, MEAN: FieldTypes.COMPUTED, COUNT: FieldTypes.COMPUTED}
+"""What a roll-up tells of a field beside its last value, and of which type that is (XEP-0323 section 4.4)."""
+
+
+def rolled_name(field: str, what: str) -> str:
+    """The field that carries it: `temperature, mean`."""
+    return f"{field}, {what}"
+
+
+def base_name(name: str) -> str:
+    """`temperature` of `temperature` and of `temperature, mean`."""
+    base, comma, what = name.rpartition(", ")
+    return base if comma and what in ROLLED else name

@@ -7,12 +7,13 @@ Rules of this file
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 from hub.errors import BadRequest, NotFound
-from hub.things.model import Answer, FieldTypes, Reading, ReadoutRequest, Trouble
+from hub.things.model import Answer, FieldTypes, Reading, ReadoutRequest, Trouble, base_name
 from hub.things.thing import Thing
 
 MAX_NODES = 1000  # named in one request
@@ -64,42 +65,78 @@ def addressed(request: ReadoutRequest, things: Mapping[str, Thing]) -> list[Thin
         if unknown:
             raise NotFound(f"no such node: {', '.join(unknown[:5])}")
         chosen = [things[name] for name in dict.fromkeys(node.node_id for node in request.nodes)]
-    missing = [name for name in request.names if not any(name in thing.specs for thing in chosen)]
+    asked = map(base_name, request.names) if request.types & FieldTypes.HISTORICAL else request.names
+    missing = [name for name in asked if not any(name in thing.specs for thing in chosen)]
     if missing and chosen:
         raise NotFound(f"no such field: {', '.join(missing[:5])}")
     return chosen
 
 
-def collect(request: ReadoutRequest, chosen: Sequence[Thing]) -> Iterator[Reading | Trouble]:
-    """Everything that answers: per thing its trouble, its newest values, then its history, bounded."""
+class Past(Protocol):
+    """What remembers readings."""
+
+    def read(
+        self, thing: Thing, names: Sequence[str], types: FieldTypes, start: dt.datetime | None, end: dt.datetime | None
+    ) -> AsyncIterator[Sequence[Reading]]:
+        """Values of the historical `types` within [start, end], some at a time, the newest first, as XEP-0323
+        example 4 has them. `names` empty: all fields."""
+
+
+async def collect(
+    request: ReadoutRequest, chosen: Sequence[Thing], past: Past
+) -> AsyncIterator[Sequence[Reading | Trouble]]:
+    """Everything that answers, some at a time: per thing its trouble, its newest values, then its history, bounded."""
     budget = MAX_HISTORY
     for thing in chosen:
-        if thing.trouble is not None:
-            yield thing.trouble
         reading = thing.reading(request.names, request.types & FieldTypes.PRESENT)
-        if reading is not None:
-            yield reading
-        if request.types & FieldTypes.HISTORICAL and budget:
-            past = thing.history(request.names, request.types & FieldTypes.HISTORICAL, request.start, request.end)
-            for found in islice(past, budget):
-                budget -= 1
-                if reading is None or found.timestamp != reading.timestamp:  # a field is unique at its moment
-                    yield found
+        yield [item for item in (thing.trouble, reading) if item is not None]
+        if not request.types & FieldTypes.HISTORICAL or not budget:
+            continue
+        types = request.types & FieldTypes.HISTORICAL
+        async for some in past.read(thing, request.names, types, request.start, request.end):
+            some = some[:budget]
+            budget -= len(some)
+            # A field is unique at its moment.
+            yield [found for found in some if reading is None or found.timestamp != reading.timestamp]
+            if not budget:
+                break
+
+
+class Parts:
+    """Cuts what answers into answers of at most `size` fields each; a single reading is never cut."""
+
+    def __init__(self, id_: str, size: int = PART_FIELDS) -> None:
+        self._id, self._size = id_, size
+        self._begin()
+
+    def _begin(self) -> None:
+        self._readings: list[Reading] = []
+        self._troubles: list[Trouble] = []
+        self._count = 0
+
+    def add(self, item: Reading | Trouble) -> Answer | None:
+        """The part before it, when it does not fit into that any more."""
+        weight = len(item.fields) if isinstance(item, Reading) else 1
+        full = None
+        if self._count and self._count + weight > self._size:
+            full = Answer(self._id, tuple(self._readings), tuple(self._troubles))
+            self._begin()
+        self._count += weight
+        if isinstance(item, Reading):
+            self._readings.append(item)
+        else:
+            self._troubles.append(item)
+        return full
+
+    def last(self) -> Answer:
+        """What is left, and that it is the last."""
+        return Answer(self._id, tuple(self._readings), tuple(self._troubles), done=True)
 
 
 def parts(id_: str, items: Iterable[Reading | Trouble], size: int = PART_FIELDS) -> Iterator[Answer]:
-    """Answers of at most `size` fields each (a single reading is never cut); the last one says it is the last."""
-    readings: list[Reading] = []
-    troubles: list[Trouble] = []
-    count = 0
+    """Answers of at most `size` fields each; the last one says it is the last."""
+    cutter = Parts(id_, size)
     for item in items:
-        weight = len(item.fields) if isinstance(item, Reading) else 1
-        if count and count + weight > size:
-            yield Answer(id_, tuple(readings), tuple(troubles))
-            readings, troubles, count = [], [], 0
-        count += weight
-        if isinstance(item, Reading):
-            readings.append(item)
-        else:
-            troubles.append(item)
-    yield Answer(id_, tuple(readings), tuple(troubles), done=True)
+        if (part := cutter.add(item)) is not None:
+            yield part
+    yield cutter.last()

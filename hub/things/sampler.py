@@ -59,17 +59,22 @@ class Station:
 
 
 class Sampler:
-    """`on_reading` is called in the loop after each reading and each failure."""
+    """`on_reading` is called in the loop after each reading and each failure.
+
+    `doubtful` says whether `wall` may be wrong.
+    """
 
     def __init__(
         self,
         memory: OutputMemory,
         on_reading: Listener,
         wall: Callable[[], dt.datetime] = wall_clock,
+        doubtful: Callable[[], bool] = lambda: False,
     ) -> None:
         self._memory = memory
         self._listener = on_reading
         self._wall = wall
+        self._doubtful = doubtful
         self._lanes = Lanes()
         self._linked = False
         self.stations: dict[str, Station] = {}
@@ -156,7 +161,7 @@ class Sampler:
             raise Conflict(f"{name} stays in its safe state: {refusal}.")
         try:
             raw = await self._call(station, lambda: _write_and_read(driver, values))
-            station.thing.measured_at(raw, self._moment(station))
+            station.thing.measured_at(raw, self._moment(station), self._doubtful())
         except DeviceError as error:
             self._failed(station, error)
             # It may have switched all the same: it is claimed again in the state that is still in force.
@@ -199,7 +204,7 @@ class Sampler:
                 await self._open(station)
             thing_was_well = thing.trouble is None
             raw = await self._call(station, station.driver.read)
-            thing.measured_at(raw, self._moment(station))
+            thing.measured_at(raw, self._moment(station), self._doubtful())
             answered = True  # also with a value among them that cannot be: the others must not wait for a retry
             if not thing_was_well and thing.trouble is None:
                 log.info("%s is back", thing.name)
@@ -281,7 +286,7 @@ class Sampler:
         safe = guard.policy.safe
         try:
             raw = await self._call(station, lambda: _write_and_read(driver, safe), timeout)
-            station.thing.measured_at(raw, self._moment(station))
+            station.thing.measured_at(raw, self._moment(station), self._doubtful())
             if different := _different(station.thing, safe):
                 raise BadData(different)
         except DeviceError as error:

@@ -1,4 +1,4 @@
-"""A thing: what it measures, what it can be told, its newest values, its trouble and its memory of recent readings.
+"""A thing: what it measures, what it can be told, its newest values and its trouble.
 
 Rules of this file
 * Sans-IO: values and moments come in as arguments; nothing here reads a clock or a chip.
@@ -9,13 +9,12 @@ Rules of this file
 from __future__ import annotations
 
 import datetime as dt
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from devices.base import BadData, DeviceError, FieldSpec, NotResponding, ParameterSpec, Value
-from hub.things.model import Field, FieldTypes, NodeRef, Quality, Reading, Trouble, historical_types
+from hub.things.model import Field, FieldTypes, NodeRef, Quality, Reading, Trouble
 from hub.things.values import is_legal, mended
 
 
@@ -32,9 +31,7 @@ class Description:
 
 
 class Thing:
-    """`history` bounds how many past readings are remembered."""
-
-    def __init__(self, description: Description, history: int = 0) -> None:
+    def __init__(self, description: Description) -> None:
         self.describe(description)
         self.node = NodeRef(description.name)
         self.values: dict[str, Value] = {}
@@ -42,10 +39,9 @@ class Thing:
         """When `values` were measured; None before the first reading."""
         self.trouble: Trouble | None = None
         self._quality = Quality.AUTOMATIC_READOUT
-        self._history: deque[tuple[dt.datetime, tuple[tuple[str, Value], ...]]] = deque(maxlen=history)
 
     def describe(self, description: Description) -> None:
-        """Take a new description of the same thing; its values and history stay."""
+        """Take a new description of the same thing; its values stay."""
         self.description = description
         self.parameters: Mapping[str, ParameterSpec] = {p.name: p for p in description.parameters}
         self.specs: Mapping[str, FieldSpec] = {spec.name: spec for spec in description.fields}
@@ -55,9 +51,10 @@ class Thing:
     def name(self) -> str:
         return self.description.name
 
-    def measured_at(self, raw: Mapping[str, Any], now: dt.datetime) -> None:
-        """Take a driver's raw values. A value that its field cannot have is dropped and becomes the thing's trouble;
-        the others are good. Names the driver did not declare are its bug and are refused with BadData."""
+    def measured_at(self, raw: Mapping[str, Any], now: dt.datetime, doubtful: bool = False) -> None:
+        """Take a driver's raw values; `doubtful`: nobody has told the clock the time yet. A value that its field cannot
+        have is dropped and becomes the thing's trouble; the others are good. Names the driver did not declare are its
+        bug and are refused with BadData."""
         if not isinstance(raw, Mapping):
             raise BadData(f"the driver reports {raw!r}, which is no values by name")
         good: dict[str, Value] = {}
@@ -72,13 +69,10 @@ class Thing:
                 raise BadData(f"the driver reports {name!r}, which it does not declare") from None
             except BadData as error:
                 bad.append(str(error))
-        is_new = now != self.measured  # a part that speaks when it wants is read more often than it measures
         self.values = good
         self.measured = now
-        self._quality = Quality.AUTOMATIC_READOUT
+        self._quality = Quality.AUTOMATIC_READOUT | (Quality.TIME_OFFSET if doubtful else Quality(0))
         self.trouble = Trouble(self.node, now, mended("; ".join(bad))) if bad else None
-        if good and is_new:
-            self._history.append((now, tuple(good.items())))
 
     def failed(self, error: DeviceError, now: dt.datetime) -> bool:
         """The part could not be read. True when this is news: it worked before, or fails in another way."""
@@ -100,37 +94,11 @@ class Thing:
         )
         return Reading(self.node, self.measured, fields) if fields else None
 
-    def history(
-        self,
-        names: Iterable[str] = (),
-        types: FieldTypes = FieldTypes.HISTORICAL,
-        start: dt.datetime | None = None,
-        end: dt.datetime | None = None,
-    ) -> Iterable[Reading]:
-        """Remembered readings within [start, end], the newest first, as XEP-0323 example 4 has them."""
-        wanted = set(names)
-        for moment, values in reversed(self._history):
-            if (start and moment < start) or (end and moment > end):
-                continue
-            historical = historical_types(moment)
-            if not historical & types:
-                continue
-            fields = tuple(
-                self._field(name, value, Quality.AUTOMATIC_READOUT, historical)
-                for name, value in values
-                if not wanted or name in wanted
-            )
-            if fields:
-                yield Reading(self.node, moment, fields)
-
-    def _field(
-        self, name: str, value: Value, quality: Quality | None = None, historical: FieldTypes | None = None
-    ) -> Field:
+    def _field(self, name: str, value: Value) -> Field:
         like = self._prototypes[name]
-        types = like.types if historical is None else (like.types & ~FieldTypes.MOMENTARY) | historical
         return Field(
-            name, value, like.type, types, quality or self._quality, like.unit,
-            like.writable, like.data_type, like.module, like.string_ids,
+            name, value, like.type, like.types, self._quality, like.unit, like.writable, like.data_type, like.module,
+            like.string_ids,
         )  # fmt: skip
 
     def _prototype(self, spec: FieldSpec) -> Field:

@@ -37,7 +37,7 @@ How to run
 
 What is compared
 * `hub node --simulate` with twenty simulated things read every second, as a user starts it: TLS, SCRAM, stream
-  management, disco, telemetry every 30 s, history of 200 readings per thing, log to stderr.
+  management, disco, telemetry every 30 s, history and outbox on the disk, log to stderr.
 * Plain slixmpp: a bare ClientXMPP with one Callback that answers from memory with the same stanzas and as many fields.
   It judges nobody, samples nothing, keeps no history and has no stream management: it is the floor, not a rival.
 * mqtt-io with twenty of its mock sensors read and published every second, TLS to a real mosquitto. The mocks are

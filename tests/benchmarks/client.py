@@ -113,11 +113,12 @@ class Asker(Plain):
             return False
         return True
 
-    def _event(self, _: Any) -> None:
-        self._arrivals.append(time.perf_counter())
+    def _event(self, message: Any) -> None:
+        now = time.perf_counter()
+        self._arrivals += [now for _ in message.xml.iter(f"{{{SENSOR_DATA}}}timestamp")]
 
     async def count(self, seconds: float, at_most: int) -> list[float]:
-        """Moments at which notifications came, from now on, for `seconds` or until there were `at_most`."""
+        """Moments at which published readings came, from now on, for `seconds` or until there were `at_most`."""
         self._arrivals.clear()
         deadline = time.perf_counter() + seconds
         while time.perf_counter() < deadline and len(self._arrivals) < at_most:

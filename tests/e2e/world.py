@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
 
+from devices.base import Value
 from devices.fake import SimulatedBuses
 from hub import config
 from hub.config import Config
 from hub.demo.prosody import Address, Prosody
 from hub.node import Node
+from hub.things.thing import Thing
 from tests.ejabberd import Ejabberd
 from tests.helpers import until
 
@@ -156,6 +159,16 @@ def world_for(transport: str, folder: Path) -> World | EjabberdWorld:
     return EjabberdWorld(folder) if transport == "exi-ejabberd" else World(folder, exi=transport == "exi")
 
 
+SAMPLED: dict[str, list[tuple[dt.datetime, Mapping[str, Value]]]] = {}
+"""What was measured by the things of the node that is running, in order: moment and values."""
+
+
+def _remember(thing: Thing) -> None:
+    sampled = SAMPLED.setdefault(thing.name, [])
+    if thing.measured is not None and (not sampled or sampled[-1][0] != thing.measured):
+        sampled.append((thing.measured, dict(thing.values)))
+
+
 async def online(node: Node) -> None:
     await until(lambda: node.link is not None and node.link.up, "the node is online")
 
@@ -163,7 +176,8 @@ async def online(node: Node) -> None:
 @contextlib.asynccontextmanager
 async def running(config: Config, buses: SimulatedBuses | None = None, wait: bool = True) -> AsyncIterator[Node]:
     """A node in this process; with `wait` it is online and every thing has been asked once."""
-    node = Node(config, buses or SimulatedBuses())
+    node = Node(config, buses or SimulatedBuses(), _remember)
+    SAMPLED.clear()
     task = asyncio.create_task(node.run())
     try:
         if wait:

@@ -51,7 +51,7 @@ class Bench:
 
     def add(self, driver: Driver, name: str = "thing", interval: float = 0.01, policy: Policy | None = None) -> Thing:
         parameters = driver.parameters if isinstance(driver, OutputDriver) else ()
-        thing = Thing(Description(name, fields=driver.fields, parameters=parameters), history=10)
+        thing = Thing(Description(name, fields=driver.fields, parameters=parameters))
         if policy is None and isinstance(driver, OutputDriver):
             policy = Policy({}, None, {})
         self.sampler.add(Station(thing, driver, interval, policy))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 
@@ -18,11 +19,41 @@ NOW = dt.datetime(2026, 11, 21, 8, 0, 0, 1, tzinfo=dt.UTC)
 SECOND = dt.timedelta(seconds=1)
 
 
+class Memory:
+    """Everything that was measured, told two readings at a time."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, list[Reading]] = {}
+        self.told = 0
+
+    async def read(
+        self, thing: Thing, names: Sequence[str], types: FieldTypes, start: dt.datetime | None, end: dt.datetime | None
+    ) -> AsyncIterator[Sequence[Reading]]:
+        assert types and not types & FieldTypes.PRESENT
+        kept = [r for r in self.kept[thing.name][::-1] if (start or r.timestamp) <= r.timestamp <= (end or r.timestamp)]
+        for n in range(0, len(kept), 2):
+            self.told += len(kept[n : n + 2])
+            some = [dataclasses.replace(r, fields=tuple(f for f in r.fields if not names or f.name in names))
+                    for r in kept[n : n + 2]]  # fmt: skip
+            yield [reading for reading in some if reading.fields]
+
+
+MEMORY = Memory()
+
+
 def make(name: str, *fields: str, readings: int = 1) -> Thing:
-    thing = Thing(Description(name, fields=tuple(FieldSpec(field) for field in fields)), history=100_000)
+    thing = Thing(Description(name, fields=tuple(FieldSpec(field) for field in fields)))
+    MEMORY.kept[name] = []
     for n in range(readings):
         thing.measured_at(dict.fromkeys(fields, n), NOW + n * SECOND)
+        newest = thing.reading()
+        assert newest is not None
+        MEMORY.kept[name].append(newest)
     return thing
+
+
+async def collected(wanted: ReadoutRequest, things: Sequence[Thing]) -> list[Reading | Trouble]:
+    return [item async for some in collect(wanted, things, MEMORY) for item in some]
 
 
 AIR, SOIL = make("air", "temperature", "humidity"), make("soil", "moisture")
@@ -41,6 +72,7 @@ def request(*nodes: str, names: tuple[str, ...] = (), types: FieldTypes = FieldT
     (request("soil", "air", "soil"), ["soil", "air"]),
     (request(names=("moisture",)), ["air", "soil"]),
     (request("air", names=("temperature", "humidity")), ["air"]),
+    (request("air", names=("temperature, mean", "humidity, max")), ["air"]),
     (ReadoutRequest("1", nodes=()), []),
     (ReadoutRequest("1", nodes=(), names=("anything",)), []),
     (ReadoutRequest("1", nodes=(NodeRef("air", "source", "type"),)), ["air"]),
@@ -52,6 +84,8 @@ def test_a_request_is_about_these_things_in_its_order(wanted: ReadoutRequest, fo
 @pytest.mark.parametrize(("wanted", "named"), [
     (request("ghost"), "ghost"), (request("air", "ghost"), "ghost"), (request(names=("pressure",)), "pressure"),
     (request("soil", names=("temperature",)), "temperature"), (request(names=("moisture", "pressure")), "pressure"),
+    (request(names=("pressure, mean",)), "pressure"), (request(names=("temperature, sum",)), "temperature, sum"),
+    (request(names=("temperature, mean",), types=FieldTypes.PRESENT), "temperature, mean"),
     (request("Air"), "Air"), (request(""), "no such node"),
 ])  # fmt: skip
 def test_what_is_not_here_is_said_by_name(wanted: ReadoutRequest, named: str) -> None:
@@ -75,10 +109,10 @@ def test_the_bounds_themselves_are_allowed() -> None:
     check(request(start=NOW, end=NOW))
 
 
-def test_a_thing_answers_with_its_trouble_then_its_values_then_its_history() -> None:
+async def test_a_thing_answers_with_its_trouble_then_its_values_then_its_history() -> None:
     thing = make("air", "temperature", readings=3)
     thing.failed(NotResponding("away"), NOW + 5 * SECOND)
-    trouble, newest, *past = collect(request(), [thing])
+    trouble, newest, *past = await collected(request(), [thing])
     assert isinstance(trouble, Trouble) and trouble.text == "away"
     assert isinstance(newest, Reading) and newest.fields[0].types is FieldTypes.MOMENTARY
     assert [item.timestamp for item in past] == [NOW + n * SECOND for n in (1, 0)]  # the newest is there once
@@ -87,27 +121,29 @@ def test_a_thing_answers_with_its_trouble_then_its_values_then_its_history() -> 
 @pytest.mark.parametrize(("types", "count"), [
     (FieldTypes.MOMENTARY, 1), (FieldTypes.HISTORICAL, 3), (FieldTypes.ALL, 3), (FieldTypes.IDENTITY, 0),
 ])  # fmt: skip
-def test_only_the_categories_asked_for_answer(types: FieldTypes, count: int) -> None:
-    assert len(list(collect(request(types=types), [make("air", "temperature", readings=3)]))) == count
+async def test_only_the_categories_asked_for_answer(types: FieldTypes, count: int) -> None:
+    assert len(await collected(request(types=types), [make("air", "temperature", readings=3)])) == count
 
 
-def test_from_and_to_bound_the_history_and_not_the_present() -> None:
+async def test_from_and_to_bound_the_history_and_not_the_present() -> None:
     thing = make("air", "temperature", readings=5)
-    found = list(collect(request(start=NOW + SECOND, end=NOW + 2 * SECOND), [thing]))
+    found = await collected(request(start=NOW + SECOND, end=NOW + 2 * SECOND), [thing])
     assert [item.timestamp for item in found] == [NOW + n * SECOND for n in (4, 2, 1)]
 
 
-def test_a_field_filter_holds_for_the_present_and_the_past() -> None:
-    found = list(collect(request(names=("humidity",)), [AIR, SOIL]))
+async def test_a_field_filter_holds_for_the_present_and_the_past() -> None:
+    found = await collected(request(names=("humidity",)), [AIR, SOIL])
     assert found and all([f.name for f in item.fields] == ["humidity"] for item in found if isinstance(item, Reading))
 
 
-def test_the_history_of_all_things_together_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_history_of_all_things_together_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readout, "MAX_HISTORY", 5)
+    MEMORY.told = 0
     things = [make("a", "f", readings=3), make("b", "f", readings=3), make("c", "f", readings=3)]
-    found = list(collect(request(types=FieldTypes.HISTORICAL), things))
+    found = await collected(request(types=FieldTypes.HISTORICAL), things)
     assert [item.node.node_id for item in found] == ["a"] * 3 + ["b"] * 2
-    with_present = list(collect(request(), things))
+    assert MEMORY.told < 9, "not more is read than is answered"
+    with_present = await collected(request(), things)
     assert [item.node.node_id for item in with_present].count("c") == 1  # its newest value still
 
 

@@ -1,4 +1,4 @@
-"""A thing: newest values, trouble, quality, history and what its fields carry."""
+"""A thing: newest values, trouble, quality and what its fields carry."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ FIELDS = (
 )
 
 
-def make(history: int = 10, **more: Any) -> Thing:
-    return Thing(Description("air", fields=FIELDS, **more), history)
+def make(**more: Any) -> Thing:
+    return Thing(Description("air", fields=FIELDS, **more))
 
 
 def test_nothing_is_known_before_the_first_reading() -> None:
     thing = make()
-    assert thing.reading() is None and list(thing.history()) == []
+    assert thing.reading() is None
     assert thing.trouble is None and thing.measured is None
 
 
@@ -67,7 +67,6 @@ def test_a_value_the_field_cannot_have_is_trouble_and_the_others_are_good(bad: A
     thing.measured_at({"temperature": bad, "humidity": 40}, NOW)
     assert thing.values == {"humidity": Decimal("40.0")}
     assert thing.trouble is not None and thing.trouble.timestamp == NOW and "temperature" in thing.trouble.text
-    assert [r.fields[0].name for r in thing.history()] == ["humidity"]
     thing.measured_at({"temperature": 20, "humidity": 40}, NOW + SECOND)
     assert thing.trouble is None and len(thing.values) == 2
 
@@ -102,7 +101,6 @@ def test_values_of_a_part_that_fails_are_marked_and_keep_their_moment(
     assert reading.fields[0].quality is quality
     assert thing.trouble is not None and thing.trouble.text == str(error)
     assert thing.trouble.timestamp == NOW + SECOND
-    assert next(iter(thing.history())).fields[0].quality is Quality.AUTOMATIC_READOUT  # it was good then
     thing.measured_at({"temperature": 20}, NOW + 2 * SECOND)
     after = thing.reading()
     assert thing.trouble is None and after is not None and after.fields[0].quality is Quality.AUTOMATIC_READOUT
@@ -117,44 +115,14 @@ def test_a_failure_is_news_once() -> None:
     assert thing.failed(BadData("wrong"), NOW + 4 * SECOND)
 
 
-def test_history_is_bounded_and_the_newest_comes_first() -> None:
-    thing = make(history=3)
-    for n in range(5):
-        thing.measured_at({"temperature": n}, NOW + n * SECOND)
-    assert [r.timestamp for r in thing.history()] == [NOW + n * SECOND for n in (4, 3, 2)]
-    assert list(make(history=0).history()) == []
-
-
-@pytest.mark.parametrize(("start", "end", "found"), [
-    (None, None, [3, 2, 1, 0]), (1, None, [3, 2, 1]), (None, 1, [1, 0]), (1, 2, [2, 1]), (2, 2, [2]), (9, None, []),
-    (None, -1, []),
-])  # fmt: skip
-def test_history_lies_within_its_bounds_which_count(start: int | None, end: int | None, found: list[int]) -> None:
+def test_a_reading_whose_clock_is_in_doubt_says_so() -> None:
     thing = make()
-    for n in range(4):
-        thing.measured_at({"temperature": n}, NOW + n * SECOND)
-    bounds = [None if n is None else NOW + n * SECOND for n in (start, end)]
-    assert [int((r.timestamp - NOW).total_seconds()) for r in thing.history(start=bounds[0], end=bounds[1])] == found
-
-
-def test_bounds_of_a_history_may_be_in_any_zone() -> None:
-    thing = make()
-    thing.measured_at({"temperature": 1}, NOW)
-    there = NOW.astimezone(dt.timezone(dt.timedelta(hours=9)))
-    assert len(list(thing.history(start=there, end=there))) == 1
-    edge = dt.datetime.max.replace(tzinfo=dt.timezone(dt.timedelta(hours=-14)))
-    assert list(thing.history(start=edge)) == []
-
-
-def test_history_has_the_fields_and_categories_asked_for() -> None:
-    thing = make()
-    thing.measured_at({"temperature": 1, "on": True}, NOW + dt.timedelta(milliseconds=1))
-    thing.measured_at({"temperature": 2}, NOW)  # on the hour
-    assert [r.fields[0].value for r in thing.history(types=FieldTypes.HISTORICAL_HOUR)] == [2]
-    assert [r.fields[0].value for r in thing.history(types=FieldTypes.HISTORICAL_OTHER)] == [1]
-    assert [[f.name for f in r.fields] for r in thing.history(["on"])] == [["on"]]
-    for reading in thing.history():
-        assert all(not field.types & FieldTypes.MOMENTARY for field in reading.fields)
+    thing.measured_at({"temperature": 20}, NOW, doubtful=True)
+    reading = thing.reading()
+    assert reading is not None and reading.fields[0].quality is Quality.AUTOMATIC_READOUT | Quality.TIME_OFFSET
+    thing.measured_at({"temperature": 20}, NOW + SECOND)
+    reading = thing.reading()
+    assert reading is not None and reading.fields[0].quality is Quality.AUTOMATIC_READOUT
 
 
 HOUR = (FieldTypes.HISTORICAL_SECOND | FieldTypes.HISTORICAL_MINUTE | FieldTypes.HISTORICAL_HOUR)
@@ -197,9 +165,9 @@ def test_writable_says_whether_there_is_a_parameter_of_the_name() -> None:
     assert said is not None and said.fields[0].writable is None  # nothing here is controlled: nothing is said
 
 
-def test_a_new_description_keeps_values_and_history() -> None:
+def test_a_new_description_keeps_values() -> None:
     thing = make()
     thing.measured_at({"temperature": 1}, NOW)
     thing.describe(Description("air", "Air", FIELDS, module="Words", string_ids={"temperature": "1"}))
     reading = thing.reading()
-    assert reading is not None and reading.fields[0].module == "Words" and len(list(thing.history())) == 1
+    assert reading is not None and reading.fields[0].module == "Words"
