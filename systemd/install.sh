@@ -193,7 +193,7 @@ build() {
     venv=$ROOT/opt/$slot
     if [ -n "$DRY" ]; then
         echo "would run: $PYTHON -m venv $sees --clear $venv"
-        echo "would run: $venv/bin/pip install ${source}[pi,mqtt]"
+        echo "would run: $venv/bin/pip install ${source}[pi]"
         echo "would point: /opt/hub to $slot"
         return
     fi
@@ -239,7 +239,7 @@ build() {
 pip_install() {
     # PYPI=1: lgpio then builds with its own C code. TMPDIR: /tmp can be a small RAM disk.
     PYPI=1 TMPDIR=$work PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 \
-        "$venv/bin/pip" install --quiet --prefer-binary --log "$work/pip.log" "${work}/source[pi,mqtt]" </dev/null
+        "$venv/bin/pip" install --quiet --prefer-binary --log "$work/pip.log" "${work}/source[pi]" </dev/null
 }
 
 settle() {

@@ -282,7 +282,7 @@ def test_first_install(pi: Pi) -> None:
     assert list((pi.root / "var/tmp").iterdir()) == []
     said = pi.log.read_text()
     assert "procps" in said
-    assert re.search(r"^pip install .*source\[pi,mqtt\]$", said, re.M)
+    assert re.search(r"^pip install .*source\[pi\]$", said, re.M)
 
 
 def test_the_second_time_changes_only_the_program(pi: Pi) -> None:
