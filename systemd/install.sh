@@ -201,11 +201,7 @@ build() {
     venv=$ROOT/opt/$slot
     if [ -n "$DRY" ]; then
         echo "would run: $PYTHON -m venv $sees --clear $venv"
-<<<<<<< HEAD
         echo "would run: $venv/bin/pip install ${source}[$EXTRAS]"
-=======
-        echo "would run: $venv/bin/pip install ${source}[pi]"
->>>>>>> s-mqtt
         echo "would point: /opt/hub to $slot"
         return
     fi
@@ -252,11 +248,7 @@ build() {
 pip_install() {
     # PYPI=1: lgpio then builds with its own C code. TMPDIR: /tmp can be a small RAM disk.
     PYPI=1 TMPDIR=$work PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 \
-<<<<<<< HEAD
         "$venv/bin/pip" install --quiet --prefer-binary --log "$work/pip.log" "${work}/source[$EXTRAS]" </dev/null
-=======
-        "$venv/bin/pip" install --quiet --prefer-binary --log "$work/pip.log" "${work}/source[pi]" </dev/null
->>>>>>> s-mqtt
 }
 
 settle() {

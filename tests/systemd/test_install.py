@@ -129,11 +129,7 @@ def test_first_install(pi: Pi) -> None:
     assert list((pi.root / "var/tmp").iterdir()) == []
     said = pi.log.read_text()
     assert "procps" in said
-<<<<<<< HEAD
     assert re.search(r"^pip install .*source\[pi,gateway,mqtt\]$", said, re.M)
-=======
-    assert re.search(r"^pip install .*source\[pi\]$", said, re.M)
->>>>>>> s-mqtt
 
 
 def test_the_second_time_changes_only_the_program(pi: Pi) -> None:
