@@ -1,4 +1,5 @@
-"""`hub node` in a process of its own, on simulated buses whose pins outlive it, gone with the test."""
+"""`hub node`, on simulated buses whose pins outlive it, and `hub provisioning`, each in a process of its own that is
+gone with the test."""
 
 from __future__ import annotations
 
@@ -40,10 +41,17 @@ class NodeProcess:
             return await self.process.wait()
 
 
+def node_process(
+    config: Path, pin_trace: Path, wait_online: bool = True
+) -> contextlib.AbstractAsyncContextManager[NodeProcess]:
+    return hub_process("node", "--config", config, "--simulate", "--pin-trace", pin_trace, wait_online=wait_online)
+
+
 @contextlib.asynccontextmanager
-async def node_process(config: Path, pin_trace: Path, wait_online: bool = True) -> AsyncIterator[NodeProcess]:
+async def hub_process(*arguments: str | Path, wait_online: bool = True) -> AsyncIterator[NodeProcess]:
+    """A command of `hub` that runs until it is stopped."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "hub", "node", "--config", str(config), "--simulate", "--pin-trace", str(pin_trace),
+        sys.executable, "-m", "hub", *map(str, arguments),
         cwd=ROOT, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE, preexec_fn=end_with_parent,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.provisioning.e2e.house import SECRET, SERVICE, body_of, hears, servin
 
 from .commands import OLD as CONTROL
 from .commands import command
-from .node_process import NodeProcess, node_process
+from .node_process import NodeProcess, hub_process, node_process
 from .raw import CLIENT, RawClient, condition
 from .readings import OLD as SENSOR
 from .readings import read, request
@@ -171,3 +172,103 @@ async def test_servers_are_found_by_node_and_owner_alike(town: Town, tmp_path: P
         assert done.code == 0, done.err
         await until_it_reads(owner)
         assert set((await read(owner, SENSOR, 1, "momentary='true'")).nodes()) == {"air", "pump"}
+
+
+# --------------------------------------------------------------------------- whatever dies, and whenever
+
+
+class Parts:
+    """A node, a provisioning server and Prosody, each a process that can be killed and is started again."""
+
+    def __init__(self, world: World, folder: Path) -> None:
+        self.world = world
+        self.config = config_file(world, folder)
+        (folder / "secret").write_text(SECRET)
+        self.service_config = folder / "provisioning.toml"
+        self.service_config.write_text(
+            f'[provisioning]\njid = "{SERVICE}"\nserver = "127.0.0.1:{world.component_port}"\n'
+            f'secret_file = "{folder}/secret"\nstate_dir = "{folder}/service"\n'
+        )
+        self._commands = {
+            "service": lambda: hub_process("provisioning", self.service_config),
+            "node": lambda: node_process(self.config, folder / "pins"),
+        }
+        self._running: dict[str, tuple[contextlib.AsyncExitStack, NodeProcess]] = {}
+
+    async def start(self, part: str) -> None:
+        stack = contextlib.AsyncExitStack()
+        self._running[part] = stack, await stack.enter_async_context(self._commands[part]())
+
+    async def stop(self) -> None:
+        for stack, _ in self._running.values():
+            await stack.aclose()
+
+    async def kill(self, part: str) -> None:
+        """At once, and it is there again when this returns."""
+        if part == "server":
+            heard = {name: process.said.count("online as ") for name, (_, process) in self._running.items()}
+            self.world.kill()
+            self.world.start()
+            for name, (_, process) in self._running.items():
+                await process.says("online as ", heard[name] + 1)
+            return
+        stack, process = self._running[part]
+        process.signal(signal.SIGKILL)
+        await process.ended()
+        await stack.aclose()
+        await self.start(part)
+
+
+async def until_refused(client: RawClient) -> None:
+    number = 5000
+    while not await reads(client, number):
+        number += 1
+        await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("part", ["service", "node", "server"])
+async def test_whichever_part_is_killed_at_every_step_nothing_is_lost(part: str, tmp_path: Path) -> None:
+    with World(tmp_path / "server", components={SERVICE: SECRET}) as world:
+        world.populate("greenhouse", "owner", "reader")
+        mine = account_file(world, tmp_path, "owner")
+        parts = Parts(world, tmp_path)
+        await parts.start("service")
+        await parts.start("node")
+        try:
+            uri = await registered(parts.config)
+            await parts.kill(part)  # a hub that has registered
+
+            done = await told("claim", uri, account=mine)
+            assert done.code == 0, done.err
+            await parts.kill(part)  # a hub that somebody owns
+
+            async with world.client("owner") as owner, world.client("reader") as reader:
+                owner.write("<presence/>")
+                await until_it_reads(owner)
+                assert await reads(reader, 1) == "forbidden"
+                asked = await hears(owner, "reader@localhost wants to read")
+            await parts.kill(part)  # a question that waits for an answer
+
+            async with world.client("owner") as owner, world.client("reader") as reader:
+                owner.write("<presence/>")
+                writes(owner, "always", asked.findtext(f"{CLIENT}thread") or "")
+                await until_it_reads(reader)
+            await parts.kill(part)  # a rule
+
+            listed = await told("provisioning", "rules", "list", "--config", str(parts.service_config))
+            assert listed.code == 0 and "reader@localhost may read" in listed.out, listed.err
+            async with world.client("reader") as reader:
+                await until_it_reads(reader)
+                gone = await told("provisioning", "rules", "remove", listed.out.split()[0],
+                                  "--config", str(parts.service_config))  # fmt: skip
+                assert gone.code == 0, gone.err
+                await until_refused(reader)
+            await parts.kill(part)  # a right that was taken back
+
+            async with world.client("owner") as owner, world.client("reader") as reader:
+                assert await reads(reader, 2) == "forbidden"
+                await until_it_reads(owner)
+        finally:
+            await parts.stop()
+    for log in (tmp_path / "state" / "audit.jsonl", tmp_path / "service" / "audit.jsonl"):
+        assert {finding.kind for finding in verify(log).findings} <= {Kind.NOTED}
