@@ -11,8 +11,9 @@
 #     --python FILE    another Python than /usr/bin/python3 (3.11 or newer)
 #     --root DIR       into a folder instead of / (or DESTDIR=DIR): for tests; the programs in it know DIR by name
 #
-# The node is one service, hub-node. The EXI gateway is another, hub-gateway: it is enabled and started where
-# /etc/hub/gateway.toml is; an example lies beside. Write that file and run this again.
+# The node is one service, hub-node. The EXI gateway is another, hub-gateway, and the provisioning server a third,
+# hub-provisioning: each is enabled and started where its file is, /etc/hub/gateway.toml (an example lies beside) or
+# /etc/hub/provisioning.toml. Write that file and run this again.
 #
 # Rules of this file
 # * Nothing is half-done: a new version is built beside the old one (/opt/hub-a, /opt/hub-b) and /opt/hub is pointed at
@@ -75,11 +76,10 @@ MACHINE_SOURCED=1
 
 units=/etc/systemd/system
 unit=$units/hub-node.service
-gateway_unit=$units/hub-gateway.service
+others="gateway provisioning" # services that not everybody has; each has a file of its name in /etc/hub
 rules=/etc/udev/rules.d/60-hub.rules
 config=/etc/hub/hub.toml
-gateway_config=/etc/hub/gateway.toml
-gateway_example=$gateway_config.example
+gateway_example=/etc/hub/gateway.toml.example
 command=/usr/local/bin/hub
 
 # ---------------------------------------------------------------- doing, or saying what would be done
@@ -174,6 +174,7 @@ apt_get() {
 }
 
 EXTRAS="pi,gateway,mqtt" # Python packages that not everybody needs (pyproject.toml)
+[ ! -e "$ROOT/etc/hub/provisioning.toml" ] || EXTRAS=$EXTRAS,provisioning,postgres
 COMPILER="gcc libc6-dev make cmake swig python3-dev libffi-dev"
 
 slot_in_use() { readlink "$ROOT/opt/hub" 2>/dev/null || true; }
@@ -262,7 +263,9 @@ settle() {
     fi || die "the user hub could not be made: see above"
     put "$here/hub.rules" "$rules" 0644
     put "$here/hub-node.service" "$unit" 0644
-    put "$here/hub-gateway.service" "$gateway_unit" 0644
+    for other in $others; do
+        put "$here/hub-$other.service" "$units/hub-$other.service" 0644
+    done
     if [ -z "$ROOT" ] && [ -S /run/udev/control ]; then
         for subsystem in gpio i2c-dev spidev; do
             run udevadm control --reload && run udevadm trigger --subsystem-match="$subsystem"
@@ -310,42 +313,45 @@ password_file() {
     sed -n 's/^[[:space:]]*password_file[[:space:]]*=[[:space:]]*"\([^"]*\)".*/\1/p' "$ROOT$config" | head -n 1
 }
 
-# Where it has no configuration it would fail for ever, so it is not enabled there, or no longer
-activate_gateway() {
-    if [ ! -e "$ROOT$gateway_config" ]; then
-        if [ -L "$ROOT$units/multi-user.target.wants/hub-gateway.service" ]; then
-            systemctl_here disable hub-gateway.service || die "systemd could not disable hub-gateway.service: see above"
+# SERVICE, and what it is in words. Where it has no configuration it would fail for ever, so it is not enabled there, or
+# no longer
+activate_other() {
+    other_service=hub-$1.service
+    other_config=/etc/hub/$1.toml
+    if [ ! -e "$ROOT$other_config" ]; then
+        if [ -L "$ROOT$units/multi-user.target.wants/$other_service" ]; then
+            systemctl_here disable "$other_service" || die "systemd could not disable $other_service: see above"
             if systemd_runs; then
-                run systemctl stop hub-gateway.service || true # it is failing anyway
+                run systemctl stop "$other_service" || true # it is failing anyway
             fi
         fi
-        [ -z "$DRY" ] || echo "would not enable: hub-gateway, as there is no $gateway_config"
+        [ -z "$DRY" ] || echo "would not enable: hub-$1, as there is no $other_config"
         return
     fi
-    systemctl_here enable hub-gateway.service || die "systemd could not enable hub-gateway.service: see above"
+    systemctl_here enable "$other_service" || die "systemd could not enable $other_service: see above"
     if [ -n "$DRY" ]; then
-        [ -z "$START" ] || ! systemd_runs || echo "would run: systemctl restart hub-gateway.service"
+        [ -z "$START" ] || ! systemd_runs || echo "would run: systemctl restart $other_service"
         return
     fi
     echo
-    if cmp -s "$work/gateway.toml" "$ROOT$gateway_config"; then
-        echo "The gateway is enabled, not started: $gateway_config is still the example. Next:"
-        echo "    sudo nano $gateway_config"
-        echo "    sudo hub check $gateway_config"
-        echo "    sudo systemctl restart hub-gateway                  # journalctl -fu hub-gateway shows its log"
-    elif ! "$ROOT/opt/hub/bin/hub" check "$ROOT$gateway_config" >"$work/check" 2>&1; then
+    if cmp -s "$work/$1.toml" "$ROOT$other_config"; then
+        echo "The $2 is enabled, not started: $other_config is still the example. Next:"
+        echo "    sudo nano $other_config"
+        echo "    sudo hub check $other_config"
+        echo "    sudo systemctl restart hub-$1                  # journalctl -fu hub-$1 shows its log"
+    elif ! "$ROOT/opt/hub/bin/hub" check "$ROOT$other_config" >"$work/check" 2>&1; then
         cat "$work/check" >&2
-        trouble="the gateway is enabled, not started: mend $gateway_config, then \`sudo systemctl restart hub-gateway\`"
+        trouble="the $2 is enabled, not started: mend $other_config, then \`sudo systemctl restart hub-$1\`"
         echo "install.sh: $trouble" >&2
     elif [ -n "$START" ] && systemd_runs; then
-        if run systemctl restart hub-gateway.service; then
-            echo "The gateway is enabled and started: \`systemctl status hub-gateway\`, \`journalctl -fu hub-gateway\`"
+        if run systemctl restart "$other_service"; then
+            echo "The $2 is enabled and started: \`systemctl status hub-$1\`, \`journalctl -fu hub-$1\`"
         else
-            trouble="hub-gateway did not start: \`journalctl -eu hub-gateway\` says why"
+            trouble="hub-$1 did not start: \`journalctl -eu hub-$1\` says why"
             echo "install.sh: $trouble" >&2
         fi
     else
-        echo "The gateway is enabled: \`sudo systemctl restart hub-gateway\` starts it"
+        echo "The $2 is enabled: \`sudo systemctl restart hub-$1\` starts it"
     fi
 }
 
@@ -387,7 +393,7 @@ forget() {
 uninstall() {
     # The node stops first: outputs are driven to their safe states before anything is removed, and its goodbye may go
     # through the gateway
-    for service in hub-node hub-gateway; do
+    for service in hub-node hub-gateway hub-provisioning; do
         if systemd_runs && [ -e "$units/$service.service" ]; then
             run systemctl stop "$service.service" || die "$service does not stop: \`systemctl status $service\`"
         fi
@@ -403,10 +409,13 @@ uninstall() {
         run systemctl daemon-reload
     fi
     if [ -z "$PURGE" ]; then
-        [ -n "$DRY" ] || echo "Removed. Kept: /etc/hub, /var/lib/hub and /var/lib/hub-gateway, your drop-ins and the user hub (--purge removes them too)."
+        [ -n "$DRY" ] || echo "Removed. Kept: /etc/hub, what is in /var/lib/hub*, your drop-ins and the user hub (--purge removes them too)."
         return
     fi
-    remove /etc/hub /var/lib/hub /var/lib/hub-gateway "$unit.d" "$gateway_unit.d"
+    remove /etc/hub /var/lib/hub "$unit.d"
+    for other in $others; do
+        remove "/var/lib/hub-$other" "$units/hub-$other.service.d"
+    done
     if [ -n "$ROOT" ] && [ "$(id -u)" -ne 0 ]; then
         echo "install.sh: note: the user hub stays in $ROOT/etc/passwd; only root can take it out" >&2
     else
@@ -445,6 +454,7 @@ trouble=
 if systemd_runs; then
     run systemctl daemon-reload
 fi
-activate_gateway
+activate_other gateway gateway
+activate_other provisioning "provisioning server"
 activate
 [ -z "$trouble" ] || exit 1

@@ -58,6 +58,7 @@ class Board:
         payload = self._under_way.pop(topic, None)
         if payload == b"" and self._wanted.get(topic) == b"":
             del self._wanted[topic]
+            self._waiting.pop(topic, None)  # something else was wanted in between, and no longer
 
     def begin(self) -> None:
         """A new connection: nobody knows what the broker has kept."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hub.bridges.board import WINDOW, Board
@@ -77,6 +77,7 @@ STEPS = st.tuples(st.sampled_from("abc"), st.sampled_from(["put", "settle", "beg
 
 
 @given(st.lists(STEPS))
+@example([("a", "put", b""), ("a", "take", b""), ("a", "put", b"\0"), ("a", "put", b""), ("a", "settle", b"")])
 def test_whatever_happens_the_broker_ends_with_the_newest(steps: list[tuple[str, str, bytes]]) -> None:
     """A broker that forgets nothing over connections but what was under way."""
     board, wanted, held, under_way = Board(), {}, {}, {}

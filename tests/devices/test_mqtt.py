@@ -158,22 +158,8 @@ def test_a_value_keeps_the_moment_at_which_it_was_heard() -> None:
     bench.clock.now += 600
     assert bench.read() == {"t": Decimal("21.50"), "h": 40}
     assert bench.thing.measured == heard
-    bench.read()
-    assert len(list(bench.thing.history())) == 0  # none was asked to be remembered
     station = Station(bench.thing, bench.driver, 1)
     assert station.driver.measured == heard
-
-
-def test_being_read_more_often_than_heard_makes_no_history() -> None:
-    bench = Bench()
-    bench.thing = Thing(Description("dev", fields=bench.driver.fields), history=10)
-    bench.driver.open()
-    for t in (1, 2):
-        bench.clock.now += 60
-        bench.says(f'{{"t": {t}}}')
-        for _ in range(3):
-            bench.read()
-    assert [reading.fields[0].value for reading in bench.thing.history()] == [2, 1]
 
 
 def test_messages_may_tell_a_part_only() -> None:

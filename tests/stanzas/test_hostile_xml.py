@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import random
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from hub.stanzas.control_xmpp import Control
 from hub.stanzas.dialects import CONTROL, SENSOR_DATA, SensorDataCodec
 from hub.stanzas.errors import decode_error, encode_error
 from hub.things.control import plan
-from hub.things.model import Assignment
+from hub.things.model import Answer, Assignment, Reading, ReadoutRequest
 from hub.things.readout import addressed, check, collect, parts
 from hub.things.thing import Description, Thing
 from hub.things.values import parse_text, to_text
@@ -36,12 +37,25 @@ THING = Thing(Description("air", parameters=(
 THINGS = {"air": THING, "DigitalOutput1": THING}
 
 
+class Nothing:
+    """No past at all."""
+
+    async def read(self, *_: Any) -> AsyncIterator[Sequence[Reading]]:
+        return
+        yield ()
+
+
+async def answered(request: ReadoutRequest) -> list[Answer]:
+    found = [item async for some in collect(request, addressed(request, THINGS), Nothing()) for item in some]
+    return list(parts(request.id, found))
+
+
 def use_sensor_data(codec: SensorDataCodec, element: ET.Element) -> None:
     with contextlib.suppress(RequestError):
         request = codec.decode_request(element)
         ET.tostring(codec.encode_request(request))
         check(request)
-        list(parts(request.id, collect(request, addressed(request, THINGS))))
+        assert asyncio.run(answered(request))[-1].done
     with contextlib.suppress(RequestError):
         ET.tostring(codec.encode_accepted(codec.decode_cancel(element), queued=True))
     with contextlib.suppress(RequestError):

@@ -168,3 +168,15 @@ server = "127.0.0.1:5522"
 GATEWAY_UNIT = "etc/systemd/system/hub-gateway.service"
 GATEWAY_LINK = "etc/systemd/system/multi-user.target.wants/hub-gateway.service"
 GATEWAY_EXAMPLE = "etc/hub/gateway.toml.example"
+
+
+# ---------------------------------------------------------------- a provisioning server on it
+
+PROVISIONING = """\
+[provisioning]
+jid = "provisioning.example.org"
+server = "127.0.0.1:5347"
+secret_file = "/etc/hub/provisioning.secret"
+"""
+PROVISIONING_UNIT = "etc/systemd/system/hub-provisioning.service"
+PROVISIONING_LINK = "etc/systemd/system/multi-user.target.wants/hub-provisioning.service"

@@ -65,4 +65,4 @@ def test_dry_run_with_a_gateway(pi: Pi) -> None:
     assert done.returncode == 0, done.stderr
     assert pi.tree() == before
     assert f"would run: systemctl --root={pi.root} --quiet enable hub-gateway.service" in done.stdout
-    assert "would not enable" not in done.stdout
+    assert "would not enable: hub-gateway" not in done.stdout

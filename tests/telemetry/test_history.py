@@ -72,6 +72,13 @@ async def test_the_newest_comes_first_whether_it_is_in_memory_or_in_the_file(roo
     assert seconds(await room.told()) == list(range(2 * module.CHUNK + 9, -1, -1))
 
 
+async def test_being_read_again_without_a_new_measurement_makes_no_history(room: Room) -> None:
+    for second in (0, 60):
+        for _ in range(3):
+            room.measure(NOW + second * SECOND)
+    assert seconds(await room.told()) == [60, 0]
+
+
 async def test_what_was_measured_after_a_jump_back_stands_where_its_moment_is(room: Room) -> None:
     for at in (100, 200, 300):
         room.measure(NOW + at * SECOND)
