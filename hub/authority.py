@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from hub.config_trust import Trust as TrustConfig
+from hub.config.trust import Trust as TrustConfig
 from hub.errors import HubError
 from hub.services.contacts import Contacts
 from hub.services.provisioning import Provisioning

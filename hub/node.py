@@ -17,7 +17,9 @@ import devices
 from devices.base import DeviceError, Driver, OutputDriver
 from devices.bus import Buses
 from hub import notify
-from hub.config import Config, ThingConfig, interval_of, load
+from hub.config.file import load
+from hub.config.node import Config, ThingConfig
+from hub.config.things import interval_of
 from hub.errors import Conflict, LinkError
 from hub.node_telemetry import Remembering
 from hub.services.audit import Audit

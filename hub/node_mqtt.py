@@ -10,7 +10,7 @@ from devices.bus import Buses
 from hub.bridges.bus import DriverBus
 from hub.bridges.homeassistant import Hub
 from hub.bridges.mqtt import Bridge, CarryOut, Shown
-from hub.config import Config, ThingConfig
+from hub.config.node import Config, ThingConfig
 from hub.session.backoff import Backoff
 from hub.telemetry.pacer import Pacer
 from hub.things.thing import Thing

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from hub.config_history import History as HistoryConfig
+from hub.config.history import History as HistoryConfig
 from hub.telemetry.clock import LOOK_EVERY_S, KernelClock
 from hub.telemetry.history import History
 from hub.telemetry.outbox import Outbox

@@ -17,7 +17,7 @@ from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
 from hub import notify
-from hub.config_provisioning import Provisioning as Settings
+from hub.config.provisioning import Provisioning as Settings
 from hub.errors import LinkError, StoreError
 from hub.provisioning.challenges import Challenges
 from hub.provisioning.changes import Changes

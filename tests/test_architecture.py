@@ -40,23 +40,7 @@ ROOMS: dict[str, Room] = {
     "devices.fake": Room(("devices.base", "devices.bus"), HARDWARE),
     "hub": Room(),
     "hub.errors": Room(("devices.base",)),
-    "hub.config": Room(
-        (
-            "devices", "hub.config_gateway", "hub.config_history", "hub.config_mqtt", "hub.config_provisioning",
-            "hub.config_trust", "hub.errors", "hub.things.interlock",
-        )
-    ),
-    "hub.config_gateway": Room(("devices",)),
-    "hub.config_history": Room(("devices",)),
-    "hub.config_mqtt": Room(("devices", "hub.config_gateway")),
-    "hub.config_provisioning": Room(("devices", "hub.config_gateway")),
-    "hub.config_trust": Room(("devices",)),
-    "hub.config_schema": Room(
-        (
-            "devices", "hub.config", "hub.config_gateway", "hub.config_history", "hub.config_mqtt",
-            "hub.config_provisioning", "hub.config_trust",
-        )
-    ),
+    "hub.config": Room(("hub.config", "devices", "hub.errors", "hub.things.interlock")),
     "hub.notify": Room(),
     "hub.exi": Room(("hub.exi",)),
     "hub.exi.xsd": Room(("hub.exi",), frozenset({"xmlschema"})),
@@ -88,9 +72,9 @@ ROOMS: dict[str, Room] = {
     "hub.authority": ANYTHING,
     "hub.provisioning_server": ANYTHING,
     "hub.bridges": Room(
-        ("hub.bridges", "hub.things", "hub.errors", "hub.config_mqtt", "devices.base", "devices.bus")
+        ("hub.bridges", "hub.things", "hub.errors", "hub.config.mqtt", "devices.base", "devices.bus")
     ),
-    "hub.bridges.connection": Room(("hub.config_mqtt", "hub.errors"), frozenset({"paho"})),
+    "hub.bridges.connection": Room(("hub.config.mqtt", "hub.errors"), frozenset({"paho"})),
     "hub.dashboard": Room(("hub.dashboard", "hub.things", "hub.errors", "hub.services"), frozenset({"nicegui"})),
     "hub.node": ANYTHING,
     "hub.node_mqtt": ANYTHING,

@@ -25,7 +25,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from hub.config_mqtt import Mqtt as Settings
+from hub.config.mqtt import Mqtt as Settings
 from hub.errors import LinkError
 
 log = logging.getLogger(__name__)

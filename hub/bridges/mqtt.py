@@ -30,7 +30,7 @@ from hub.bridges.bus import DriverBus
 from hub.bridges.connection import Connection, Message, Waits, Will
 from hub.bridges.homeassistant import Hub
 from hub.bridges.topics import Topics
-from hub.config_mqtt import Mqtt as Settings
+from hub.config.mqtt import Mqtt as Settings
 from hub.errors import BadRequest, Forbidden, HubError, NotFound
 from hub.things.model import Command
 from hub.things.thing import Thing

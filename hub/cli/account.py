@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from hub.config import parse
+from hub.config.file import parse
 from hub.errors import LinkError
 from hub.node import account_of
 from hub.session.client import Client

@@ -55,11 +55,11 @@ def _which(command: Callable[..., None]) -> Callable[..., None]:
 def _path(config: Path, file: Path | None, provisioning: bool) -> Path:
     """Raises ConfigError, and StoreError when there is no log."""
     if file is None and provisioning:
-        from hub.config import load_provisioning
+        from hub.config.file import load_provisioning
 
         file = load_provisioning(config).state_folder / "audit.jsonl"
     elif file is None:
-        from hub.config import load
+        from hub.config.file import load
         from hub.node import state_dir  # brings the whole node along
 
         file = state_dir(load(config)) / "audit.jsonl"

@@ -14,7 +14,7 @@ from hub.cli import claim_code
 from hub.cli.account import account_option, logged_in, run, timeout_option
 from hub.cli.ask import waiting
 from hub.cli.text import printable
-from hub.config import load
+from hub.config.file import load
 from hub.errors import BadRequest, HubError, PeerConfused, PeerError, PeerRefused
 from hub.node import state_dir
 from hub.services.iq import ask

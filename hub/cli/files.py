@@ -14,8 +14,8 @@ from devices.base import Driver, FieldSpec, OutputDriver, ParameterSpec
 from devices.settings import meaning, settings_of
 from hub.cli import show
 from hub.cli.exits import NO
-from hub.config import load, load_gateway, load_provisioning, service_of
-from hub.config_schema import schema
+from hub.config.file import load, load_gateway, load_provisioning, service_of
+from hub.config.schema import schema
 from hub.errors import ConfigError
 
 
@@ -27,7 +27,7 @@ def check(file: Path | None, example: bool, gateway_example: bool) -> None:
     """Check a configuration FILE: every fault at once, with what would be right. Exit code 1 when there is one."""
     if example or gateway_example:
         name = "example.toml" if example else "example_gateway.toml"
-        click.echo(resources.files("hub").joinpath(name).read_text(encoding="utf-8"), nl=False)
+        click.echo(resources.files("hub.config").joinpath(name).read_text(encoding="utf-8"), nl=False)
         return
     if file is None:
         raise click.UsageError("name a FILE, or ask for --example")

@@ -17,9 +17,10 @@ from typing import Any, TypeVar
 
 import click
 
-from hub import config_gateway, notify
+from hub import notify
 from hub.cli.log import start_log
-from hub.config import load_gateway
+from hub.config.file import load_gateway
+from hub.config.gateway import Gateway as Settings
 from hub.errors import ConfigError, HubError
 from hub.gateway.bounds import Bounds
 from hub.gateway.domains import Domain, Domains
@@ -84,7 +85,7 @@ def _plain(value: Any) -> Any:
 # ---------------------------------------------------------------- from the file to the gateway
 
 
-def shared_of(settings: config_gateway.Gateway) -> Shared:
+def shared_of(settings: Settings) -> Shared:
     """Raises LinkError for a certificate that is none."""
     limits = taken(Limits, settings)
     bounds = bounds_of(settings, limits)
@@ -99,11 +100,11 @@ def shared_of(settings: config_gateway.Gateway) -> Shared:
     )
 
 
-def bounds_of(settings: config_gateway.Gateway, limits: Limits) -> Bounds:
+def bounds_of(settings: Settings, limits: Limits) -> Bounds:
     return dataclasses.replace(taken(Bounds, settings), limits=limits.exi(limits.stanza_size))
 
 
-def domains_of(settings: config_gateway.Gateway) -> list[Domain]:
+def domains_of(settings: Settings) -> list[Domain]:
     return [
         Domain(name=name, certificate=domain.certificate, key=domain.key, server=address(domain.server),
                ca_file=domain.ca_file, direct_tls=domain.direct_tls)
@@ -111,12 +112,12 @@ def domains_of(settings: config_gateway.Gateway) -> list[Domain]:
     ]  # fmt: skip
 
 
-def ports_of(settings: config_gateway.Gateway) -> dict[Port, list[tuple[str, int]]]:
+def ports_of(settings: Settings) -> dict[Port, list[tuple[str, int]]]:
     binary = Port.BINARY if settings.exi_tls else Port.BINARY_IN_THE_CLEAR
     return {Port.ORDINARY: list(map(address, settings.listen)), binary: list(map(address, settings.exi_listen))}
 
 
-def taken(kind: type[T], settings: config_gateway.Gateway) -> T:
+def taken(kind: type[T], settings: Settings) -> T:
     """A `kind` with every field that the settings have under the same name."""
     names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]  # dataclasses only
     return kind(**{field.name: getattr(settings, field.name)
@@ -139,7 +140,7 @@ def state_folder() -> Path:
 # ---------------------------------------------------------------- running
 
 
-async def _serve(settings: config_gateway.Gateway, config: Path | None, given: Mapping[str, Any]) -> None:
+async def _serve(settings: Settings, config: Path | None, given: Mapping[str, Any]) -> None:
     shared = shared_of(settings)
     running = Gateway(shared, ports_of(settings))
     await running.start()
@@ -170,7 +171,7 @@ async def _serve(settings: config_gateway.Gateway, config: Path | None, given: M
         log.info("stopped; %s", figures_line(shared))
 
 
-async def _metrics(settings: config_gateway.Gateway, shared: Shared) -> asyncio.Server | None:
+async def _metrics(settings: Settings, shared: Shared) -> asyncio.Server | None:
     if settings.metrics is None:
         return None
     try:

@@ -21,7 +21,7 @@ from hub.cli import show
 from hub.cli.account import account_option, logged_in, run, timeout_option
 from hub.cli.ask import waiting
 from hub.cli.text import printable
-from hub.config import load
+from hub.config.file import load
 from hub.errors import HubError, PeerError
 from hub.node import state_dir
 from hub.node_telemetry import HISTORY_FILE, bounds

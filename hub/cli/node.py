@@ -17,12 +17,12 @@ import click
 from devices.bus import Buses
 from hub import notify
 from hub.cli.log import start_log
-from hub.config import load
+from hub.config.file import load
 from hub.errors import ConfigError, HubError
 
 if TYPE_CHECKING:
     from hub.authority import Search
-    from hub.config import Config
+    from hub.config.node import Config
     from hub.node import Node
 
 log = logging.getLogger("hub.node")

@@ -25,7 +25,7 @@ from hub.cli.exits import NO
 from hub.cli.log import start_log
 from hub.cli.text import printable
 from hub.cli.users import users
-from hub.config import load_provisioning
+from hub.config.file import load_provisioning
 from hub.errors import StoreError
 from hub.provisioning import plain, rulefile
 from hub.provisioning.decisions import checked

@@ -33,7 +33,7 @@ def users(ctx: click.Context, config: Path) -> None:
 
 def _with_book(config: Path, job: Callable[[UserBook], Awaitable[T]]) -> T:
     """Raises ConfigError and StoreError."""
-    from hub.config import load_provisioning
+    from hub.config.file import load_provisioning
     from hub.provisioning_server import store_of
 
     async def run() -> T:

@@ -25,7 +25,7 @@ from typing import Any
 
 from devices.base import ValueType
 from devices.fake import SimulatedBuses
-from hub.config import parse
+from hub.config.file import parse
 from hub.demo.gateway import DemoGateway, Savings
 from hub.demo.prosody import Address, Prosody
 from hub.errors import PeerError

@@ -19,7 +19,7 @@ import hub.telemetry.publisher
 from devices.fake import SimulatedBuses
 from hub.cli.log import start_log
 from hub.cli.node import serve
-from hub.config import load
+from hub.config.file import load
 from hub.node import Node
 from hub.telemetry.outbox import Entry, Outbox, OutboxStore
 from hub.telemetry.rows import Row, to_ms

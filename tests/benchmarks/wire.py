@@ -23,7 +23,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, tostring
 
 import hub.node
-from hub import config
+from hub.config.file import parse
 from hub.errors import PeerError
 from hub.node import account_of
 from hub.services import pubsub
@@ -68,7 +68,7 @@ class Metered(Client):
 @contextlib.asynccontextmanager
 async def client(world: World, user: str) -> AsyncIterator[Metered]:
     """A client of ours that is online over the world's transport, metered from its first byte inside TLS."""
-    made = Metered(account_of(config.parse(world.text("", world.folder / f"state-{user}", user=user))), "bench")
+    made = Metered(account_of(parse(world.text("", world.folder / f"state-{user}", user=user))), "bench")
     link = Link(made, lambda up, fresh: None)
     await link.online(30)
     try:

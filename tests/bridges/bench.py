@@ -10,8 +10,8 @@ from typing import Any
 
 from devices.bus import Buses
 from devices.fake import SimulatedBuses
-from hub import config
-from hub.config import Config
+from hub.config.file import parse
+from hub.config.node import Config
 from hub.node import Node
 from tests.helpers import until
 from tests.mosquitto import Mosquitto, Onlooker
@@ -45,7 +45,7 @@ interval = "1s"
 
 
 def parsed(broker: Mosquitto, things: str, **more: Any) -> Config:
-    return config.parse(text(broker, things, **more))
+    return parse(text(broker, things, **more))
 
 
 @contextlib.asynccontextmanager

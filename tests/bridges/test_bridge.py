@@ -14,7 +14,7 @@ import pytest
 from devices.base import Duration
 from devices.simulated import Simulated
 from hub.bridges.mqtt import Bridge
-from hub.config import Config
+from hub.config.node import Config
 from hub.node import Node
 from tests.bridges.bench import AIR, BASE, LAMP, command, fields, is_up, parsed, running, text
 from tests.bridges.ha_schema import check

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hub import config
+from hub.config.file import load
 from hub.errors import LinkError
 from tests.bridges.bench import LAMP, parsed, running, text
 from tests.helpers import until
@@ -18,11 +18,11 @@ NODE = """
 import asyncio, sys
 from pathlib import Path
 from devices.fake import SimulatedBuses
-from hub import config
+from hub.config.file import load
 from hub.node import Node
 
 async def main():
-    node = Node(config.load(Path(sys.argv[1])), SimulatedBuses())
+    node = Node(load(Path(sys.argv[1])), SimulatedBuses())
     task = asyncio.create_task(node.run())
     while not (node.things and node.things["lamp"].measured):
         await asyncio.sleep(0.01)
@@ -55,7 +55,7 @@ async def test_paho_missing_is_said_at_the_start_and_refused_by_a_reload(
     with pytest.raises(LinkError, match=r"pip install 'xmpp-iot-hub\[mqtt\]'"):
         async with running(parsed(broker, LAMP), up=False):
             pass
-    async with running(config.load(file), up=False) as node:
+    async with running(load(file), up=False) as node:
         await until(lambda: node.things and node.things["lamp"].measured, "it runs")
         file.write_text(whole)
         with pytest.raises(LinkError, match="paho-mqtt"):

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import devices
-from hub.config_schema import schema
+from hub.config.schema import schema
 from tests.cli.conftest import hub
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from hub import config
+from hub.config.file import parse
+from hub.config.node import Config
 from hub.demo.prosody import make_certificates
 from hub.services.peer import Peer
 from hub.session.client import Account, Client
@@ -76,9 +77,9 @@ def sign(authority: Path, user: str, folder: Path) -> tuple[Path, Path]:
     return certificate, key
 
 
-def with_certificate(world: World, state: Path, certificate: Path, key: Path, port: int | None = None) -> config.Config:
+def with_certificate(world: World, state: Path, certificate: Path, key: Path, port: int | None = None) -> Config:
     text = world.text(THINGS, state, port=port, xmpp=f'certificate = "{certificate}"\nkey = "{key}"')
-    return config.parse("\n".join(line for line in text.splitlines() if not line.startswith("password_file")))
+    return parse("\n".join(line for line in text.splitlines() if not line.startswith("password_file")))
 
 
 async def test_a_node_and_a_client_log_in_with_certificates(certified: World, state: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hub import config
+from hub.config.file import parse
 from hub.node import Node
 from tests.helpers import until
 
@@ -49,7 +49,7 @@ async def is_read(owner: RawClient) -> bool:
 async def test_where_it_is_offered_it_is_spoken_unless_it_is_switched_off(exi_server: World, state: Path) -> None:
     text = exi_server.text(THINGS, state)
     for policy, spoken in (("prefer", True), ("require", True), ("off", False)):
-        parsed = config.parse(text.replace('exi = "require"', f'exi = "{policy}"'))
+        parsed = parse(text.replace('exi = "require"', f'exi = "{policy}"'))
         async with running(parsed) as node, exi_server.client("owner") as owner:
             assert speaks_exi(node) is spoken, policy
             assert await is_read(owner)
@@ -63,7 +63,7 @@ async def test_without_it_a_node_that_insists_stays_away_and_says_what_to_do(
     else:
         text = server.text(THINGS, state, xmpp='exi = "require"')
     caplog.set_level(logging.DEBUG)
-    async with running(config.parse(text), wait=False) as node:
+    async with running(parse(text), wait=False) as node:
         await until(lambda: caplog.text.count("no link: ") >= 2, "it tries again")
         assert node.link is not None and not node.link.up
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]

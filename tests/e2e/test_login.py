@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hub import config
+from hub.config.file import parse
 from hub.demo.prosody import make_certificates
 from hub.node import Node, account_of
 from hub.session.client import Account, Client
@@ -74,7 +74,7 @@ async def test_an_untrusted_certificate_ends_the_attempt_before_anything_is_said
     (tmp_path / "other").mkdir()
     make_certificates(tmp_path / "other", "localhost")
     text = own_server.text(THINGS, state).replace(str(own_server.ca_file), str(tmp_path / "other" / "ca.pem"))
-    async with running(config.parse(text), wait=False) as node:
+    async with running(parse(text), wait=False) as node:
         await until(lambda: caplog.text.count("no link: ") >= 3, "it tries again")
         await goes_on(node)
     (said,) = warnings(caplog)
@@ -89,7 +89,7 @@ async def test_a_certificate_for_another_name_is_not_accepted(
     make_certificates(tmp_path / "other", "example.org")
     async with FakeServer(tmp_path / "other", ("SCRAM-SHA-256",)) as fake:
         text = own_server.text(THINGS, state, port=fake.port)
-        trusting = config.parse(text.replace(str(own_server.ca_file), str(tmp_path / "other" / "ca.pem")))
+        trusting = parse(text.replace(str(own_server.ca_file), str(tmp_path / "other" / "ca.pem")))
         async with running(trusting, wait=False):
             await until(lambda: fake.connections >= 3, "it tries again")
     assert "certificate is not trusted for localhost" in warnings(caplog)[0]

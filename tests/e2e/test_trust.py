@@ -12,7 +12,8 @@ from xml.etree.ElementTree import Element
 import pytest
 
 from devices.fake import SimulatedBuses
-from hub.config import Config, parse
+from hub.config.file import parse
+from hub.config.node import Config
 from hub.node import Node
 from hub.stanzas import iotdisco
 from tests.helpers import until

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.config import load
+from hub.config.file import load
 from hub.trust.audit import Kind
 from hub.trust.auditfiles import entries, verify
 from tests.cli.conftest import Ran, hub

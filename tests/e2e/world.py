@@ -17,8 +17,8 @@ import pytest
 
 from devices.base import Value
 from devices.fake import SimulatedBuses
-from hub import config
-from hub.config import Config
+from hub.config.file import parse
+from hub.config.node import Config
 from hub.demo.prosody import Address, Prosody
 from hub.node import Node
 from hub.things.thing import Thing
@@ -98,7 +98,7 @@ state_dir = "{state}"
 """
 
     def config(self, things: str, state: Path, **more: Any) -> Config:
-        return config.parse(self.text(things, state, **more))
+        return parse(self.text(things, state, **more))
 
 
 class World(Prosody, Place):

@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from devices.base import FieldSpec, NotResponding, ValueType
-from hub import config
+from hub.config.file import parse
 from hub.errors import ConfigError
 from hub.things.thing import Description, Thing
 from hub.things.values import mended, parse_text
@@ -43,7 +43,7 @@ def test_the_words_of_a_failure_are_mended() -> None:
 
 def test_a_label_cannot_have_one() -> None:
     with pytest.raises(ConfigError, match=r"things\.a\.label: .* a text without control characters"):
-        config.parse(
+        parse(
             """
             [xmpp]
             jid = "a@b"

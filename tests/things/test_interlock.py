@@ -13,7 +13,8 @@ import pytest
 import devices
 from devices.base import FieldSpec, NotResponding, OutputDriver, ValueType
 from devices.fake import SimulatedBuses, drive
-from hub import config
+from hub.config.file import parse
+from hub.config.things import interval_of
 from hub.errors import ConfigError, Conflict
 from hub.things.actuation import Guard, Policy
 from hub.things.interlock import Condition, unmet
@@ -77,7 +78,7 @@ def test_an_open_interlock_at_boot_means_the_safe_state_whatever_is_remembered()
 @asynccontextmanager
 async def pump_and_valve(folder: Path, listener: list[str]) -> AsyncIterator[tuple[Sampler, SimulatedBuses]]:
     """A pump on GPIO 17 that needs the valve on GPIO 27 open and no high water on GPIO 22."""
-    file = config.parse(
+    file = parse(
         """
         [xmpp]
         jid = "a@b"
@@ -104,7 +105,7 @@ async def pump_and_valve(folder: Path, listener: list[str]) -> AsyncIterator[tup
         parameters = driver.parameters if isinstance(driver, OutputDriver) else ()
         policy = Policy(thing.boot, thing.safe, OFF, requires=thing.requires) if thing.output else None
         station = Station(Thing(Description(thing.name, fields=driver.fields, parameters=parameters)), driver,
-                          config.interval_of(thing), policy)  # fmt: skip
+                          interval_of(thing), policy)  # fmt: skip
         sampler.add(station)
     try:
         await until(lambda: all(station.thing.measured for station in sampler.stations.values()))
@@ -147,7 +148,7 @@ async def test_a_sensor_can_stop_an_output(tmp_path: Path) -> None:
 )
 def test_a_condition_must_name_a_switch_that_exists(requires: str, right: str) -> None:
     with pytest.raises(ConfigError, match=right):
-        config.parse(
+        parse(
             f"""
             [xmpp]
             jid = "a@b"

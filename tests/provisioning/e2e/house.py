@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from hub.config_provisioning import Provisioning
+from hub.config.provisioning import Provisioning
 from hub.provisioning_server import ProvisioningServer
 from tests.e2e.raw import CLIENT, RawClient
 from tests.e2e.world import EjabberdWorld, World

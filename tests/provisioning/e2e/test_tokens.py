@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from hub.config import parse
+from hub.config.file import parse
 from hub.errors import HubError, PeerRefused
 from hub.provisioning.certificates import KeyPair, read_pair
 from hub.provisioning.model import Rule, ThingId

@@ -8,8 +8,8 @@ import pytest
 
 from devices.mqtt import MqttThing
 from devices.mqtt_payloads import Field
-from hub import config
-from hub.config_mqtt import Mqtt
+from hub.config.file import parse
+from hub.config.mqtt import Mqtt
 from hub.errors import ConfigError
 
 XMPP = '[xmpp]\njid = "node@example.org"\npassword_file = "/p"\n'
@@ -29,16 +29,16 @@ BROKER = '[mqtt]\nbroker = "localhost:8883"\n'
 
 def faults(text: str) -> list[tuple[str, str, str]]:
     with pytest.raises(ConfigError) as raised:
-        config.parse(XMPP + text)
+        parse(XMPP + text)
     return [(fault.path, fault.found, fault.right) for fault in raised.value.faults]
 
 
 def test_without_the_table_there_is_none() -> None:
-    assert config.parse(XMPP).mqtt is None
+    assert parse(XMPP).mqtt is None
 
 
 def test_the_least_is_safe() -> None:
-    mqtt = config.parse(XMPP + BROKER).mqtt
+    mqtt = parse(XMPP + BROKER).mqtt
     assert mqtt == Mqtt(broker="localhost:8883")
     assert mqtt.tls and mqtt.control_as is None and mqtt.qos == 1 and mqtt.address == ("localhost", 8883)
 
@@ -59,7 +59,7 @@ keepalive = "1m"
 interval = "5s"
 control_as = "mqtt@example.org"
 """
-    mqtt = config.parse(XMPP + text).mqtt
+    mqtt = parse(XMPP + text).mqtt
     assert mqtt == Mqtt(broker="[::1]:8883", ca_file=Path("/ca"), certificate=Path("/c"), key=Path("/k"), user="hub",
                         password_file=Path("/pw"), protocol="3.1.1", base="home/greenhouse", discovery="", qos=2,
                         keepalive=mqtt.keepalive if mqtt else None, interval=mqtt.interval if mqtt else None,
@@ -99,13 +99,13 @@ def test_what_is_wrong_is_named(line: str, key: str) -> None:
 
 
 def test_a_foreign_device() -> None:
-    thing = config.parse(XMPP + BROKER + PLUG).things["plug"]
+    thing = parse(XMPP + BROKER + PLUG).things["plug"]
     assert isinstance(thing.settings, MqttThing.Config)
     assert thing.settings.fields["power"] == Field(unit="W", decimals=1)
     assert thing.settings.parameters["output"].topic == "zigbee2mqtt/plug/set"
     assert thing.settings.availability is not None and thing.settings.availability.online == "online"
     assert thing.boot == {"output": False} and thing.safe == {"output": False}
-    assert hash(thing.settings) == hash(config.parse(XMPP + BROKER + PLUG).things["plug"].settings)
+    assert hash(thing.settings) == hash(parse(XMPP + BROKER + PLUG).things["plug"].settings)
 
 
 def test_a_foreign_device_needs_a_broker() -> None:
@@ -129,10 +129,10 @@ def test_what_is_wrong_in_a_foreign_device_is_named_where_it_stands(old: str, ne
 
 def test_a_thing_says_whether_it_is_shown() -> None:
     thing = '[things.a]\ndriver = "simulated"\nmqtt = false\n'
-    assert config.parse(XMPP + BROKER + thing).things["a"].keys.mqtt is False
+    assert parse(XMPP + BROKER + thing).things["a"].keys.mqtt is False
     assert [path for path, *_ in faults(BROKER + thing.replace("false", '"no"'))] == ["things.a.mqtt"]
 
 
 def test_files_that_are_missing_are_told() -> None:
     text = BROKER + 'ca_file = "/nowhere/ca.pem"\n'
-    assert "mqtt.ca_file: /nowhere/ca.pem does not exist here" in config.parse(XMPP + text).missing_files()
+    assert "mqtt.ca_file: /nowhere/ca.pem does not exist here" in parse(XMPP + text).missing_files()

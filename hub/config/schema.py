@@ -11,12 +11,12 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import devices
 from devices.base import Driver, Duration, Matches, OutputDriver, Within
-from hub.config import Access, Node, OutputKeys, Telemetry, ThingKeys, Xmpp
-from hub.config_gateway import Gateway
-from hub.config_history import History
-from hub.config_mqtt import Mqtt
-from hub.config_provisioning import Provisioning
-from hub.config_trust import Trust
+from hub.config.gateway import Gateway
+from hub.config.history import History
+from hub.config.mqtt import Mqtt
+from hub.config.node import Access, Node, OutputKeys, Telemetry, ThingKeys, Xmpp
+from hub.config.provisioning import Provisioning
+from hub.config.trust import Trust
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hub.config import load, load_provisioning, service_of
-from hub.config_provisioning import Provisioning
-from hub.config_schema import schema
+from hub.config.file import load, load_provisioning, service_of
+from hub.config.provisioning import Provisioning
+from hub.config.schema import schema
 from hub.errors import ConfigError
 from hub.provisioning.owner import OwnerLimits
 from hub.provisioning.postgres import PostgresStore

@@ -13,8 +13,10 @@ from devices.base import Duration
 from devices.bme280 import BME280
 from devices.relay import Relay
 from hub import config
-from hub.config import Access, Config, Node, Telemetry, Xmpp, load, parse
-from hub.config_history import History
+from hub.config.file import load, parse
+from hub.config.history import History
+from hub.config.node import Access, Config, Node, Telemetry, Xmpp
+from hub.config.reader import MAX_FILE_BYTES
 from hub.errors import ConfigError, Fault
 
 XMPP = '[xmpp]\njid = "greenhouse@example.org"\npassword_file = "/etc/hub/greenhouse.password"\n'
@@ -446,10 +448,10 @@ def test_what_is_no_toml_is_one_fault(text: str) -> None:
 
 def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
     huge = tmp_path / "huge.toml"
-    huge.write_text(XMPP + "#" * config.MAX_FILE_BYTES)
+    huge.write_text(XMPP + "#" * MAX_FILE_BYTES)
     with pytest.raises(ConfigError, match="more than 1 MB"):
         load(huge)
-    huge.write_text(XMPP.ljust(config.MAX_FILE_BYTES - 1) + "\n")
+    huge.write_text(XMPP.ljust(MAX_FILE_BYTES - 1) + "\n")
     assert load(huge).xmpp.jid == "greenhouse@example.org"
 
 

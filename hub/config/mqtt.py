@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from devices.base import Duration, Matches
 from devices.bus import TOPIC
-from hub.config_gateway import Server
+from hub.config.gateway import Server
 
 Topic = Annotated[str, TOPIC]
 Prefix = Annotated[str, Matches(r"(?:[^+#$\s\x00/][^+#\s\x00]{0,99})?", 'a topic like "homeassistant", or "" for none')]

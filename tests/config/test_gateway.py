@@ -11,9 +11,9 @@ import pytest
 
 from hub import config
 from hub.cli.gateway import address, bounds_of, ports_of, taken
-from hub.config import load, load_gateway, parse
-from hub.config_gateway import Gateway, GatewayDomain
-from hub.config_schema import schema
+from hub.config.file import load, load_gateway, parse
+from hub.config.gateway import Gateway, GatewayDomain
+from hub.config.schema import schema
 from hub.errors import ConfigError
 from hub.gateway.bounds import Bounds
 from hub.gateway.limits import Limits

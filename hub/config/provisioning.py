@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated
 
 from devices.base import Duration, Matches, Within
-from hub.config_gateway import Server
+from hub.config.gateway import Server
 
 Domain = Annotated[str, Matches(r"[^@/\s:]+", 'a domain like "provisioning.example.org"')]
 Person = Annotated[str, Matches(r"[^@/\s*]+@[^@/\s*]+", 'an address like "admin@example.org"')]

@@ -1,0 +1,1 @@
+"""The configuration file, one table per file; `file` reads it whole."""
