@@ -83,9 +83,15 @@ class Guard:
         """Why these values may not be written now: they would leave the safe state while an interlock is open."""
         if self._interlock is None:
             return None
-        after = {**(self._state or {}), **values}
-        safe = self.policy.safe or {}
-        return None if all(after.get(name) == value for name, value in safe.items()) else self._interlock
+        return None if self._safe_after(values) else self._interlock
+
+    def protects(self, values: State) -> bool:
+        """Whether writing these values does nothing but bring the output into its safe state, or leave it there: each
+        is the safe one, and what the safe state names beside them is there already. Never, where `safe` is keep."""
+        safe = self.policy.safe
+        if not safe or not values:
+            return False
+        return all(name in safe and safe[name] == value for name, value in values.items()) and self._safe_after(values)
 
     def due(self) -> float | None:
         """When `overdue` should be asked next; None: not before something happens."""
@@ -110,6 +116,10 @@ class Guard:
         self._state = {**(self._state or {}), **(self.policy.safe or {})}
         self._lease_ends = None
         return self._state
+
+    def _safe_after(self, values: State) -> bool:
+        after = {**(self._state or {}), **values}
+        return all(after.get(name) == value for name, value in (self.policy.safe or {}).items())
 
     def _is_safe(self) -> bool:
         safe, state = self.policy.safe, self._state

@@ -184,6 +184,11 @@ class Sampler:
         self._check_interlock(station)
         return station.guard.refuses(values) if station.guard is not None else None
 
+    def protects(self, name: str, values: Mapping[str, Value]) -> bool:
+        """Whether these writes only bring an output into its safe state."""
+        guard = self.stations[name].guard
+        return guard is not None and guard.protects(values)
+
     # ------------------------------------------------------------------ the loop of one thing
 
     async def _keep(self, station: Station) -> None:
