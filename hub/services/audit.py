@@ -58,6 +58,16 @@ class Audit:
         self._task: asyncio.Task[None] | None = None
         self._ending = False
 
+    @property
+    def waiting(self) -> int:
+        """Records that are not written yet."""
+        return len(self._queue)
+
+    @property
+    def lost(self) -> int:
+        """Records that found the queue full, and are not told in the log yet."""
+        return self._lost
+
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="audit")
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from xml.etree.ElementTree import Element
 
 from devices.base import Value
-from hub.errors import Conflict, HubError, NotFound
+from hub.errors import ActuatorError, Conflict, HubError, NotFound
 from hub.services.router import Route
 from hub.stanzas import forms
 from hub.stanzas.control_xmpp import Control as Codec
@@ -43,6 +44,8 @@ class Control:
         self._sampler = sampler
         self._judge = judge
         self._one_at_a_time = asyncio.Lock()
+        self.counted = Counter[str]()
+        """Commands by what came of them: done, refused (nothing has moved), failed."""
 
     def features(self) -> Iterable[str]:
         return (*CONTROL, *forms.FEATURES)
@@ -83,6 +86,7 @@ class Control:
         except HubError as error:
             self._refused(caller, told, error)
             raise
+        self.counted["done"] += 1
         log.info("%s: %s → done", caller, told)
         self._recorder.record(caller, f"set {told}", self._judge().name, "done")
         return allowed, writes
@@ -96,6 +100,7 @@ class Control:
             await self._recorder.record_now(*line)
 
     def _refused(self, caller: str, told: str, error: HubError) -> None:
+        self.counted["failed" if isinstance(error, ActuatorError) else "refused"] += 1
         log.warning("%s: %s → %s: %s", caller, told, type(error).__name__, error)
         self._recorder.record(caller, f"set {told}", self._judge().name, f"{type(error).__name__}: {error}")
 

@@ -65,7 +65,7 @@ class Guard:
     def commanded(self, state: State, now: float) -> None:
         """`state` is in force from now on."""
         self._state = state
-        self._lease_ends = None if self._is_safe() or self.policy.lease is None else now + self.policy.lease
+        self._lease_ends = None if self.is_safe or self.policy.lease is None else now + self.policy.lease
 
     def link_up(self) -> None:
         self._link_lost = None
@@ -77,7 +77,7 @@ class Guard:
     def interlock(self, reason: str | None) -> bool:
         """Tell whether an interlock is open, and why; True when that means the output has to be made safe now."""
         self._interlock = reason
-        return reason is not None and self._state is not None and not self._is_safe()
+        return reason is not None and self._state is not None and not self.is_safe
 
     def refuses(self, values: State) -> str | None:
         """Why these values may not be written now: they would leave the safe state while an interlock is open."""
@@ -95,7 +95,7 @@ class Guard:
 
     def due(self) -> float | None:
         """When `overdue` should be asked next; None: not before something happens."""
-        if self._state is None or self.policy.safe is None or self._is_safe():
+        if self._state is None or self.policy.safe is None or self.is_safe:
             return None
         ends = [end for end in (self._lease_ends, self._link_ends()) if end is not None]
         return min(ends, default=None)
@@ -121,7 +121,12 @@ class Guard:
         after = {**(self._state or {}), **values}
         return all(after.get(name) == value for name, value in (self.policy.safe or {}).items())
 
-    def _is_safe(self) -> bool:
+    @property
+    def is_interlocked(self) -> bool:
+        return self._interlock is not None
+
+    @property
+    def is_safe(self) -> bool:
         safe, state = self.policy.safe, self._state
         return safe is not None and state is not None and all(state.get(n) == v for n, v in safe.items())
 

@@ -27,6 +27,8 @@ class OutputMemory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._states: dict[str, dict[str, str]] = self._load()
+        self.trouble = ""
+        """Why the newest state could not be put on the disk; empty when all is well."""
 
     def recall(self, thing: str, parameters: Mapping[str, ParameterSpec]) -> dict[str, Value]:
         """The remembered values that are still allowed; the others are dropped and said."""
@@ -47,8 +49,17 @@ class OutputMemory:
         if self._states.get(thing) == texts:
             return
         changed = {**self._states, thing: texts}
-        write_durably(self.path, json.dumps(changed, indent=1, sort_keys=True).encode())
-        self._states = changed
+        try:
+            write_durably(self.path, json.dumps(changed, indent=1, sort_keys=True).encode())
+        except OSError as error:
+            if not self.trouble:
+                log.error("%s cannot be written (%s): what outputs are told now is not there after a restart",
+                          self.path, error)  # fmt: skip
+            self.trouble = str(error)
+            raise
+        if self.trouble:
+            log.warning("%s is written again", self.path)
+        self._states, self.trouble = changed, ""
 
     def _load(self) -> dict[str, dict[str, str]]:
         try:

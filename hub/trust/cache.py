@@ -57,11 +57,16 @@ class VerdictCache:
         self._refused: OrderedDict[bytes, Verdict] = OrderedDict()
         self._file: int | None = None
         self._lines = 0
-        self._broken = False
+        self._why_broken = ""
         self.generation = 0
         """Grows when everything is forgotten: an answer to a question asked before is not to be kept."""
         if path is not None:
             self._load(path)
+
+    @property
+    def trouble(self) -> str:
+        """Why verdicts are remembered only until this hub stops; empty when all is well."""
+        return self._why_broken
 
     def __len__(self) -> int:
         return len(self._allowed) + len(self._refused)
@@ -105,7 +110,7 @@ class VerdictCache:
 
     def close(self) -> None:
         """Also written anew, so that what was used last stays longest."""
-        if self._path is not None and not self._broken:
+        if self._path is not None and not self._why_broken:
             try:
                 self._rewrite()
             except OSError as error:
@@ -159,7 +164,7 @@ class VerdictCache:
         self._open(path)
 
     def _append(self, text: str) -> None:
-        if self._path is None or self._broken:
+        if self._path is None or self._why_broken:
             return
         try:
             if self._file is None or self._lines > SPARE_LINES + len(self):
@@ -179,7 +184,7 @@ class VerdictCache:
         lines = [self._header(), *(f"{key.hex()} {_encode(verdict)}" for key, verdict in entries)]
         write_durably(self._path, b"".join(map(_sealed, lines)))
         self._lines = len(entries)
-        self._broken = False
+        self._why_broken = ""
         self._open(self._path)
 
     def _open(self, path: Path) -> None:
@@ -195,7 +200,7 @@ class VerdictCache:
 
     def _give_up(self, error: OSError) -> None:
         self._drop_file()
-        self._broken = True
+        self._why_broken = str(error)
         log.error("%s cannot be written (%s): verdicts are remembered only until this hub stops", self._path, error)
 
     def _header(self) -> str:
