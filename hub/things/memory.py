@@ -28,7 +28,8 @@ class OutputMemory:
         self.path = path
         self._states: dict[str, dict[str, str]] = self._load()
         self.trouble = ""
-        """Why the newest state could not be put on the disk; empty when all is well."""
+        """Why the newest state of an output could not be put on the disk; empty when that of each is there."""
+        self._unsaved: set[str] = set()
 
     def recall(self, thing: str, parameters: Mapping[str, ParameterSpec]) -> dict[str, Value]:
         """The remembered values that are still allowed; the others are dropped and said."""
@@ -47,6 +48,8 @@ class OutputMemory:
         """Returns when the state is on the disk. Raises OSError when it cannot be put there."""
         texts = {name: to_text(value) for name, value in state.items()}
         if self._states.get(thing) == texts:
+            self._unsaved.discard(thing)
+            self._is_well()
             return
         changed = {**self._states, thing: texts}
         try:
@@ -56,10 +59,17 @@ class OutputMemory:
                 log.error("%s cannot be written (%s): what outputs are told now is not there after a restart",
                           self.path, error)  # fmt: skip
             self.trouble = str(error)
+            self._unsaved.add(thing)
             raise
-        if self.trouble:
-            log.warning("%s is written again", self.path)
-        self._states, self.trouble = changed, ""
+        self._states = changed
+        self._unsaved.discard(thing)
+        self._is_well()
+
+    def _is_well(self) -> None:
+        """What is on the disk is what the outputs were told last."""
+        if self.trouble and not self._unsaved:
+            log.warning("%s holds again what outputs were told", self.path)
+            self.trouble = ""
 
     def _load(self) -> dict[str, dict[str, str]]:
         try:
