@@ -71,7 +71,7 @@ class Authority:
 
     @property
     def trouble(self) -> str:
-        """Why verdicts are remembered only until this hub stops; empty when all is well."""
+        """Why verdicts are in memory only; empty when all is well."""
         return self._cache.trouble
 
     def connect(self, client: Any, contacts: Contacts) -> Sequence[Service]:

@@ -35,6 +35,7 @@ MAX_VERDICT_BYTES: Final = 16_384
 """A longer one, with hundreds of nodes left over, is asked for each time."""
 MAX_FILE_BYTES: Final = 64 * 1024 * 1024
 REFUSED_SHARE: Final = 4  # a quarter of the entries
+TRY_AGAIN_EVERY: Final = 50  # verdicts that a disk did not take
 SPARE_LINES: Final = 500  # lines beyond the entries that live, before the file is written anew
 DIGEST_BYTES: Final = 16
 VERSION: Final = 1
@@ -58,6 +59,7 @@ class VerdictCache:
         self._file: int | None = None
         self._lines = 0
         self._why_broken = ""
+        self._missed = 0
         self.generation = 0
         """Grows when everything is forgotten: an answer to a question asked before is not to be kept."""
         if path is not None:
@@ -65,7 +67,7 @@ class VerdictCache:
 
     @property
     def trouble(self) -> str:
-        """Why verdicts are remembered only until this hub stops; empty when all is well."""
+        """Why verdicts are in memory only; empty when all is well."""
         return self._why_broken
 
     def __len__(self) -> int:
@@ -164,8 +166,12 @@ class VerdictCache:
         self._open(path)
 
     def _append(self, text: str) -> None:
-        if self._path is None or self._why_broken:
+        if self._path is None:
             return
+        if self._why_broken:
+            self._missed += 1
+            if self._missed % TRY_AGAIN_EVERY:
+                return
         try:
             if self._file is None or self._lines > SPARE_LINES + len(self):
                 self._rewrite()
@@ -184,6 +190,8 @@ class VerdictCache:
         lines = [self._header(), *(f"{key.hex()} {_encode(verdict)}" for key, verdict in entries)]
         write_durably(self._path, b"".join(map(_sealed, lines)))
         self._lines = len(entries)
+        if self._why_broken:
+            log.warning("%s is written again", self._path)
         self._why_broken = ""
         self._open(self._path)
 
@@ -200,8 +208,10 @@ class VerdictCache:
 
     def _give_up(self, error: OSError) -> None:
         self._drop_file()
+        if not self._why_broken:
+            log.error("%s cannot be written (%s): verdicts are remembered only until this hub stops, or it can",
+                      self._path, error)  # fmt: skip
         self._why_broken = str(error)
-        log.error("%s cannot be written (%s): verdicts are remembered only until this hub stops", self._path, error)
 
     def _header(self) -> str:
         return json.dumps({"verdicts": VERSION, "trusting": self._trusting})
