@@ -91,6 +91,21 @@ def disk_used(total: int, used: int, free: int) -> float:
     return 100.0 * used / (used + free) if used + free else 0.0
 
 
+def texts(root: Path) -> dict[str, str]:
+    """What of the files of this machine there is, by source; `root` is where its tree begins."""
+    files = {name: root / "proc" / name for name in ("loadavg", "meminfo", "uptime")}
+    zones = sorted(root.glob(THERMAL))
+    for zone in [z for z in zones if "cpu" in (_text(z / "type") or "")][:1] or zones[:1]:
+        files["temp"] = zone / "temp"
+    for file in root.glob(FIRMWARE):
+        files["throttled"] = file
+    for monitor in root.glob(HWMON):
+        if (_text(monitor / "name") or "").strip() == VOLTAGE_MONITOR:
+            files["alarm"] = monitor / "in0_lcrit_alarm"
+    found = {source: _text(file) for source, file in files.items()}
+    return {source: text for source, text in found.items() if text is not None}
+
+
 class System(Driver):
     """Reads files only; starts no program."""
 
@@ -124,26 +139,12 @@ class System(Driver):
             raise BusUnavailable(f"path {self.config.path} cannot be measured: {error.strerror}") from error
 
     def read(self) -> Mapping[str, Any]:
-        values: dict[str, Any] = decode(self._texts())
+        values: dict[str, Any] = decode(texts(self.buses.root))
         with contextlib.suppress(OSError):  # pulled out since: left out, like everything that is not there
             values["disk_used"] = disk_used(*self.buses.disk_usage(self.config.path))
         if not values:
             raise NotResponding(f"nothing to read below {self.buses.root}: this is no Linux machine")
         return values
-
-    def _texts(self) -> dict[str, str]:
-        root: Path = self.buses.root
-        files = {name: root / "proc" / name for name in ("loadavg", "meminfo", "uptime")}
-        zones = sorted(root.glob(THERMAL))
-        for zone in [z for z in zones if "cpu" in (_text(z / "type") or "")][:1] or zones[:1]:
-            files["temp"] = zone / "temp"
-        for file in root.glob(FIRMWARE):
-            files["throttled"] = file
-        for monitor in root.glob(HWMON):
-            if (_text(monitor / "name") or "").strip() == VOLTAGE_MONITOR:
-                files["alarm"] = monitor / "in0_lcrit_alarm"
-        texts = {source: _text(file) for source, file in files.items()}
-        return {source: text for source, text in texts.items() if text is not None}
 
     @staticmethod
     def fake(config: Config, buses: SimulatedBuses) -> FakeSystem:

@@ -69,6 +69,11 @@ class Authority:
         if not self.ownership.searching:
             search(None)
 
+    @property
+    def trouble(self) -> str:
+        """Why verdicts are in memory only; empty when all is well."""
+        return self._cache.trouble
+
     def connect(self, client: Any, contacts: Contacts) -> Sequence[Service]:
         """What has to be heard on the stream of `client`."""
         servers = Servers(client, contacts.befriend, self._plan.timeout)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ from hub.trust.access import AccessLists, Judge
 if TYPE_CHECKING:
     from hub.authority import Authority, Search
     from hub.bridges.mqtt import Bridge
+    from hub.node_metrics import Exposed
 
 log = logging.getLogger(__name__)
 
@@ -85,12 +87,15 @@ class Node:
         self._sensor_data: SensorData | None = None
         self._control: Control | None = None
         self._bridge: Bridge | None = None
+        self.sessions = Counter(fresh=0, resumed=0)
+        self._exposed: Exposed | None = None
 
     # ------------------------------------------------------------------ life
 
     async def run(self) -> None:
         """Raises LinkError when the credentials cannot even be read; everything later is tried for ever."""
         account = account_of(self.config)
+        exposed = self._make_exposed(self.config)
         self.memory.outbox.open()
         await self._set_bridge(self._make_bridge(self.config))
         for thing in self.config.things.values():
@@ -100,6 +105,7 @@ class Node:
         self.audit.start()
         publishing = asyncio.create_task(self.publisher.run(), name="telemetry")
         remembering = asyncio.create_task(self.memory.run(), name="memory")
+        await self._expose(exposed)
         try:
             self._connect(account)
             notify.ready(f"{len(self.things)} things, connecting")
@@ -112,6 +118,7 @@ class Node:
             await asyncio.gather(publishing, remembering, return_exceptions=True)
             await self._set_bridge(None)
             await self._disconnect()
+            await self._expose(None)
             await self.memory.close()
             if self.authority is not None:
                 self.authority.close()
@@ -138,9 +145,12 @@ class Node:
         account = account_of(new)  # reads the password file: a new password is a new account
         same_bridge = (new.mqtt, new.xmpp.jid) == (self.config.mqtt, self.config.xmpp.jid)
         bridge = self._bridge if same_bridge else self._make_bridge(new)
+        exposed = self._exposed if new.metrics == self.config.metrics else self._make_exposed(new)
         old, self.config = self.config, new
         if bridge is not self._bridge:
             await self._set_bridge(bridge)
+        if exposed is not self._exposed:
+            await self._expose(exposed)
         for name in list(self.things):
             before, after = old.things[name], new.things.get(name)
             if after is not None and (before.driver, before.settings) == (after.driver, after.settings):
@@ -271,6 +281,8 @@ class Node:
             self.stop()
 
     def _link_changed(self, up: bool, fresh: bool) -> None:
+        if up:
+            self.sessions["fresh" if fresh else "resumed"] += 1
         self.sampler.link_changed(up)
         self.publisher.link_changed(up, fresh)
         notify.status(f"{len(self.things)} things, {'online' if up else 'offline'}")
@@ -305,6 +317,32 @@ class Node:
         if self._control is None:
             raise Conflict("the node is still starting")
         await self._control.carry_out(caller, command)
+
+    # ------------------------------------------------------------------ OpenMetrics
+
+    @property
+    def bridge(self) -> Bridge | None:
+        return self._bridge
+
+    @property
+    def commands(self) -> Mapping[str, int]:
+        """By what came of them; see `Control.counted`."""
+        return {} if self._control is None else self._control.counted
+
+    def _make_exposed(self, config: Config) -> Exposed | None:
+        """Nothing of OpenMetrics is loaded by a node without `[metrics]`."""
+        if config.metrics is None:
+            return None
+        from hub.node_metrics import Exposed
+
+        return Exposed(self, state_dir(config), config.metrics)
+
+    async def _expose(self, exposed: Exposed | None) -> None:
+        old, self._exposed = self._exposed, exposed
+        if old is not None:
+            await old.stop()
+        if exposed is not None:
+            exposed.start()
 
     def _client(self) -> Any:
         assert self.link is not None

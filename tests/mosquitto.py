@@ -172,9 +172,9 @@ class Onlooker:
         info = self._client.publish(topic, payload, qos, retain)
         wait_until(info.is_published, f"{topic} is published")
 
-    def send(self, topic: str, payload: str) -> None:
-        """QoS 0, and nobody waits."""
-        self._client.publish(topic, payload)
+    def send(self, topic: str, payload: str, qos: int = 0) -> None:
+        """Nobody waits."""
+        self._client.publish(topic, payload, qos)
 
     def last(self, topic: str) -> str | None:
         return next((each.text for each in reversed(self.heard) if each.topic == topic), None)

@@ -54,7 +54,9 @@ ROOMS: dict[str, Room] = {
     "hub.session": Room(("hub.session", "hub.exi", "hub.errors"), SLIXMPP),
     "hub.telemetry": Room(("hub.telemetry", "hub.things", "hub.errors", "devices.base")),
     "hub.gateway": Room(("hub.gateway", "hub.exi", "hub.session", "hub.errors")),
-    "hub.gateway.metrics": Room(("hub.gateway", "hub.errors"), frozenset({"prometheus_client"})),
+    "hub.gateway.metrics": Room(("hub.gateway", "hub.metrics.http", "hub.errors"), frozenset({"prometheus_client"})),
+    "hub.metrics": Room(("hub.metrics", "hub.errors")),
+    "hub.metrics.families": Room(("hub.things", "devices.base"), frozenset({"prometheus_client"})),
     "hub.provisioning": Room(
         ("hub.provisioning", "hub.trust", "hub.things", "hub.stanzas", "hub.services", "hub.errors", "devices.base"),
         SLIXMPP,
@@ -77,6 +79,7 @@ ROOMS: dict[str, Room] = {
     "hub.bridges.connection": Room(("hub.config.mqtt", "hub.errors"), frozenset({"paho"})),
     "hub.dashboard": Room(("hub.dashboard", "hub.things", "hub.errors", "hub.services"), frozenset({"nicegui"})),
     "hub.node": ANYTHING,
+    "hub.node_metrics": ANYTHING,
     "hub.node_mqtt": ANYTHING,
     "hub.node_telemetry": ANYTHING,
     "hub.demo": ANYTHING,

@@ -25,6 +25,11 @@ class Board:
     def is_settled(self) -> bool:
         return not self._waiting and not self._under_way
 
+    @property
+    def waiting(self) -> int:
+        """Topics of which the broker does not have the newest yet."""
+        return len(self._waiting.keys() | self._under_way.keys())
+
     def wanted(self, topic: str) -> bytes | None:
         return self._wanted.get(topic)
 

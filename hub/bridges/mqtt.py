@@ -84,6 +84,11 @@ class Bridge:
     def up(self) -> bool:
         return self._connection.up
 
+    @property
+    def waiting(self) -> int:
+        """Topics of which the broker does not have the newest yet."""
+        return self._board.waiting
+
     # ------------------------------------------------------------------ life
 
     def _start(self) -> None:

@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import io
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ from hub.things.values import parse_datetime, to_text
 DEFAULT_SPAN = dt.timedelta(days=1)
 PLAIN = ("time", "thing", "field", "value", "unit", "quality")
 ROLLED = ("time", "thing", "field", "mean", "min", "max", "last", "count", "unit")
+FULL_BYTES = 65_536  # less than one transaction may take
 NUMBERS = frozenset({"mean", "min", "max", "last", "count"})
 
 Line = dict[str, Any]
@@ -195,13 +197,16 @@ class Opened:
         try:
             self._store.open()
         except DiskRefused as refused:
-            raise HubError(f"{self._path} cannot be read: {refused}") from None
+            raise self._unreadable(refused) from None
         return self._store
 
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
         self._store.close()
         if isinstance(error, DiskRefused):
-            raise HubError(f"{self._path} cannot be read: {error}") from None
+            raise self._unreadable(error) from None
+
+    def _unreadable(self, why: DiskRefused) -> HubError:
+        return HubError(f"{self._path} cannot be read: {why} (the disk: {disk_in_words(self._path)})")
 
 
 async def _remote(jid: str, asked: Asked, account_file: Path, timeout: float) -> list[Line]:
@@ -321,6 +326,17 @@ def _json(lines: Sequence[Line]) -> str:
 # --------------------------------------------------------------------------- stats
 
 
+def disk_in_words(path: Path) -> str:
+    """How the disk behind a node's file is, and what that means for what comes."""
+    found = os.statvfs(path.parent)
+    free = found.f_bavail * found.f_frsize
+    if found.f_flag & os.ST_RDONLY:
+        return "READ-ONLY: nothing more is remembered (`mount` and `dmesg` say why)"
+    if free < FULL_BYTES:
+        return f"FULL, {free:,} bytes free: what comes is not remembered until there is room"
+    return f"{free:,} bytes free"
+
+
 def stats(config: Path | None) -> None:
     """How much a node remembers, and how much it writes a day."""
     if config is None:
@@ -328,13 +344,17 @@ def stats(config: Path | None) -> None:
     with Opened(config) as store:
         found = store.stats()
     console = show.console()
+    path = state_dir(load(config)) / HISTORY_FILE
     table = show.table("thing", "readings", "bytes", "oldest", "newest")
     for name, of in found["things"].items():
         moments = [f"{to_moment(of[key]).astimezone():%Y-%m-%d %H:%M}" for key in ("oldest", "newest")]
         table.add_row(printable(name), f"{of['readings']:,}", f"{of['bytes']:,}", *moments)
     console.print(table)
     rollups = ", ".join(f"{count:,} {Level(level).name.lower()}s" for level, count in sorted(found["rollups"].items()))
-    console.print(f"\nfile: {found['file']:,} bytes; roll-ups: {rollups or 'none yet'}\n")
+    console.print(f"\nfile: {found['file']:,} bytes; roll-ups: {rollups or 'none yet'}")
+    console.print(f"disk: {disk_in_words(path)}\n")
+    for broken in sorted(path.parent.glob(f"{path.name}.broken-*")):
+        console.print(f"moved aside, because it was broken: {broken}\n", soft_wrap=True)
     written = show.table("day", "written", "transactions", "readings", "bytes each")
     for day in found["written"][-14:]:
         each = f"{day['bytes'] / day['readings']:.0f}" if day["readings"] else ""

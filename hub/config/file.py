@@ -16,6 +16,7 @@ from typing import Any
 
 from hub.config.gateway import Gateway, GatewayDomain
 from hub.config.history import History
+from hub.config.metrics import Metrics
 from hub.config.mqtt import Mqtt
 from hub.config.node import Access, Config, Node, Telemetry, ThingConfig, Xmpp
 from hub.config.provisioning import Provisioning
@@ -30,7 +31,7 @@ def load(path: Path) -> Config:
     return parse(text_of(path), str(path))
 
 
-OWN_TABLES = ("trust", "things", "gateway", "provisioning", "mqtt")
+OWN_TABLES = ("trust", "things", "gateway", "provisioning", "mqtt", "metrics")
 """Tables that a file may do without, beside those of every node."""
 
 
@@ -49,12 +50,13 @@ def parse(text: str, source: str = "configuration") -> Config:
         reader.table(Provisioning, tree["provisioning"], "provisioning")
     values = {key: reader.table(section, tree.get(key, {}), key) for key, section in sections.items()}
     mqtt = reader.table(Mqtt, tree["mqtt"], "mqtt") if "mqtt" in tree else None
+    metrics = reader.table(Metrics, tree["metrics"], "metrics") if "metrics" in tree else None
     things = things_of(tree.get("things", {}), reader)
     trust = reader.table(Trust, tree["trust"], "trust") if "trust" in tree else None
     _judge_together(tree, things, reader)
     if reader.faults:
         raise ConfigError(source, sorted(reader.faults, key=lambda fault: fault.line))
-    return Config(source, things=things, mqtt=mqtt, trust=trust, **values)  # type: ignore[arg-type]  # no faults: all are there
+    return Config(source, things=things, mqtt=mqtt, trust=trust, metrics=metrics, **values)  # type: ignore[arg-type]  # no faults
 
 
 def _judge_together(tree: Mapping[str, Any], things: Mapping[str, ThingConfig], reader: Reader) -> None:

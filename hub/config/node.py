@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from devices.base import Driver, Duration, Matches, Value, Within
 from hub.config.gateway import Server
 from hub.config.history import History
+from hub.config.metrics import Metrics
 from hub.config.mqtt import Mqtt
 from hub.config.trust import OfflinePolicy, Trust
 from hub.things.interlock import PATTERN, Condition
@@ -142,11 +143,12 @@ class Config:
     mqtt: Mqtt | None = None
     trust: Trust | None = None
     """None: `access` says who may do what."""
+    metrics: Metrics | None = None
 
     def missing_files(self) -> list[str]:
         """Named files that are not on this machine, in words. A laptop may check a file meant for a Pi."""
-        keys = ("password_file", "certificate", "key", "ca_file")
-        tables = {"xmpp": self.xmpp, "mqtt": self.mqtt, "trust": self.trust}
+        keys = ("password_file", "certificate", "key", "ca_file", "token_file")
+        tables = {"xmpp": self.xmpp, "mqtt": self.mqtt, "trust": self.trust, "metrics": self.metrics}
         named = {f"{name}.{key}": getattr(table, key, None) for name, table in tables.items() for key in keys}
         return [f"{key}: {path} does not exist here" for key, path in named.items()
                 if path is not None and not path.exists()]  # fmt: skip

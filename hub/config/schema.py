@@ -13,6 +13,7 @@ import devices
 from devices.base import Driver, Duration, Matches, OutputDriver, Within
 from hub.config.gateway import Gateway
 from hub.config.history import History
+from hub.config.metrics import Metrics
 from hub.config.mqtt import Mqtt
 from hub.config.node import Access, Node, OutputKeys, Telemetry, ThingKeys, Xmpp
 from hub.config.provisioning import Provisioning
@@ -41,6 +42,7 @@ def schema() -> dict[str, Any]:
             "gateway": _table(Gateway),
             "provisioning": _table(Provisioning),
             "mqtt": _table(Mqtt),
+            "metrics": _table(Metrics),
             "things": {"type": "object", "additionalProperties": {"oneOf": things}},
         },
     }

@@ -1,14 +1,11 @@
 """The figures for OpenMetrics, by prometheus_client (the extra `gateway`), over HTTP on an address of one's choice.
 
-Rules of this file
-* It is off unless it is asked for, and has no access control: it belongs on loopback, or behind something that has.
-* Only `GET /metrics`, one request for each connection, little to read and not long.
+It is off unless it is asked for, and has no access control: it belongs on loopback, or behind something that has.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Iterable, Mapping
 
@@ -16,9 +13,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from hub.errors import LinkError
 from hub.gateway.figures import Figures
 from hub.gateway.limits import Limits
+from hub.metrics import http
 
 
 class _Figures:
@@ -71,28 +68,8 @@ async def serve(host: str, port: int, figures: Figures, limits: Limits) -> async
     registry = CollectorRegistry()
     registry.register(_Figures(figures))
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            async with asyncio.timeout(limits.metrics_timeout):
-                request = await reader.readuntil(b"\r\n\r\n")
-                writer.write(_response(request, registry))
-                await writer.drain()
-        writer.close()
+    async def make() -> bytes:
+        return bytes(generate_latest(registry))
 
-    try:
-        return await asyncio.start_server(answer, host, port, limit=limits.metrics_request_size)
-    except OSError as error:
-        raise LinkError(f"{host}:{port} cannot be listened on: {error.strerror or error}") from None
-
-
-def _response(request: bytes, registry: CollectorRegistry) -> bytes:
-    method, _, rest = request.partition(b" ")
-    path = rest.partition(b" ")[0].partition(b"?")[0]
-    if method != b"GET":
-        status, kind, body = "405 Method Not Allowed", "text/plain", b"only GET\n"
-    elif path != b"/metrics":
-        status, kind, body = "404 Not Found", "text/plain", b"only /metrics\n"
-    else:
-        status, kind, body = "200 OK", CONTENT_TYPE_LATEST, generate_latest(registry)
-    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    return head.encode() + body
+    bounds = http.Bounds(limits.metrics_timeout, limits.metrics_request_size)
+    return await http.serve(host, port, http.Page(CONTENT_TYPE_LATEST, make), bounds)

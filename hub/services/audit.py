@@ -3,8 +3,8 @@
 Rules of this file
 * `record` never waits. What it was given is written at once, and on the disk within a second.
 * `record_now` returns when it is on the disk, or raises. A command from outside is carried out only after that: who
-  fills the disk first must not be able to act without a trace. What protects (safe states, leases, interlocks) asks
-  nobody and goes on; so does reading.
+  fills the disk first must not be able to act without a trace. What protects (leases, interlocks, a command into the
+  safe state) asks nobody and goes on; so does reading.
 * While the disk refuses, `trouble` says why, and the log of the program says it once. Records wait in a bounded queue;
   what does not fit is counted, and the count is written when the disk takes lines again.
 """
@@ -57,6 +57,16 @@ class Audit:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._ending = False
+
+    @property
+    def waiting(self) -> int:
+        """Records that are not written yet."""
+        return len(self._queue)
+
+    @property
+    def lost(self) -> int:
+        """Records that found the queue full, and are not told in the log yet."""
+        return self._lost
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="audit")
@@ -145,7 +155,8 @@ class Audit:
 
     def _refused(self, why: str, batch: list[_Queued]) -> None:
         if self.trouble is None:
-            log.error("%s: cannot be written (%s): commands are refused until it can", self.path, why)
+            log.error("%s: cannot be written (%s): until it can, commands are refused but for those "
+                      "into a safe state", self.path, why)
         self.trouble = why
         for queued in batch:
             if queued.done is not None and not queued.done.done():
@@ -154,4 +165,4 @@ class Audit:
 
 
 def _not_logged(why: str) -> StoreError:
-    return StoreError(f"This hub cannot log commands right now, so it carries out none: {why}.")
+    return StoreError(f"This hub cannot log commands right now, so it carries out only those into a safe state: {why}.")

@@ -3,6 +3,8 @@
 Rules of this file
 * Every command is logged with who, what and the answer, and carried out after that is on the disk; a refused one
   changes nothing.
+* A command that does nothing but bring outputs into their safe states waits for no disk: it is logged as what protects
+  is, at once and on the disk when that takes it. One that sets anything else too is a command like any other.
 * One command at a time: what was validated is what is written, whoever else asks meanwhile.
 """
 
@@ -11,12 +13,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from xml.etree.ElementTree import Element
 
 from devices.base import Value
-from hub.errors import Conflict, HubError, NotFound
+from hub.errors import ActuatorError, Conflict, HubError, NotFound
 from hub.services.router import Route
 from hub.stanzas import forms
 from hub.stanzas.control_xmpp import Control as Codec
@@ -41,6 +44,8 @@ class Control:
         self._sampler = sampler
         self._judge = judge
         self._one_at_a_time = asyncio.Lock()
+        self.counted = Counter[str]()
+        """Commands by what came of them: done, refused (nothing has moved), failed."""
 
     def features(self) -> Iterable[str]:
         return (*CONTROL, *forms.FEATURES)
@@ -75,17 +80,27 @@ class Control:
                 for write in writes:
                     if (refusal := self._sampler.refusal(write.thing.name, write.values)) is not None:
                         raise Conflict(f"{write.thing.name} stays in its safe state: {refusal}.")
-                await self._recorder.record_now(caller, f"set {told}", self._judge().name, "allowed")
+                await self._log_allowed(caller, told, writes)
                 for write in writes:
                     await self._sampler.write(write.thing.name, write.values)
         except HubError as error:
             self._refused(caller, told, error)
             raise
+        self.counted["done"] += 1
         log.info("%s: %s → done", caller, told)
         self._recorder.record(caller, f"set {told}", self._judge().name, "done")
         return allowed, writes
 
+    async def _log_allowed(self, caller: str, told: str, writes: Iterable[Write]) -> None:
+        """Raises StoreError when it cannot be logged and has to be."""
+        line = caller, f"set {told}", self._judge().name, "allowed"
+        if all(self._sampler.protects(write.thing.name, write.values) for write in writes):
+            self._recorder.record(*line)
+        else:
+            await self._recorder.record_now(*line)
+
     def _refused(self, caller: str, told: str, error: HubError) -> None:
+        self.counted["failed" if isinstance(error, ActuatorError) else "refused"] += 1
         log.warning("%s: %s → %s: %s", caller, told, type(error).__name__, error)
         self._recorder.record(caller, f"set {told}", self._judge().name, f"{type(error).__name__}: {error}")
 

@@ -74,6 +74,8 @@ class Client(ClientXMPP):
         self.exi = ExiLink(account.exi, self.boundjid.domain, product_vocabulary, Agreements(account.exi_memory))
         self.ids = Ids()
         self.failure = ""
+        self.sent = self.received = 0
+        """Bytes of the streams of this account, without TLS, since the start."""
         self.ssl_context = tls_context(account)
         self.enable_plaintext = False
         self.enable_direct_tls = account.server is None  # a named port speaks STARTTLS; SRV says which port does not
@@ -111,7 +113,9 @@ class Client(ClientXMPP):
             raise NotConnectedError
         else:
             log.debug("SEND: %s", element.tag)
-            self.transport.write(stream.encode(element))
+            body = stream.encode(element)
+            self.sent += len(body)
+            self.transport.write(body)
 
     def request_ack(self, _: object = None) -> None:
         """Ask how much has arrived (XEP-0198 section 4); stands in for the plugin's, which makes text of it."""
@@ -121,6 +125,8 @@ class Client(ClientXMPP):
         """What slixmpp has as text. Over EXI it becomes an element again, and white space, which has no form there,
         nothing: pings and acknowledgements keep the connection alive."""
         if self._exi_stream is None:
+            data = data.encode() if isinstance(data, str) else data
+            self.sent += len(data)
             super().send_raw(data)
             return
         text = data.decode() if isinstance(data, bytes) else data
@@ -149,6 +155,7 @@ class Client(ClientXMPP):
 
     def data_received(self, data: bytes | str) -> None:
         stream = self._exi_stream
+        self.received += len(data)
         if stream is None:
             super().data_received(data)
             return

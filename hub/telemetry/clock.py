@@ -70,7 +70,7 @@ class KernelClock:
     """The clocks of this machine. Only a board without a clock of its own (RTC) can be in doubt."""
 
     def __init__(self) -> None:
-        self._clock = Clock(_wall(), time.monotonic(), doubtful=_is_board_without_rtc() and not _synchronised())
+        self._clock = Clock(_wall(), time.monotonic(), doubtful=_is_board_without_rtc() and not synchronised())
         if self._clock.doubtful:
             log.warning("nobody has told this machine the time yet: readings are marked until then")
 
@@ -84,7 +84,7 @@ class KernelClock:
         return self._clock.doubtful
 
     def look(self) -> None:
-        mend = self._clock.look(_wall(), time.monotonic(), not self._clock.doubtful or _synchronised())
+        mend = self._clock.look(_wall(), time.monotonic(), not self._clock.doubtful or synchronised())
         self._mend = mend or self._mend
 
     def mend(self) -> Mend | None:
@@ -108,7 +108,7 @@ def _is_board_without_rtc() -> bool:
         return BOARD.exists()
 
 
-def _synchronised() -> bool:
+def synchronised() -> bool:
     """Whether something keeps the kernel's time (ntpd, chrony, systemd-timesyncd); true where it cannot be asked."""
     import ctypes  # here: machines with a clock of their own never need it
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -93,6 +94,8 @@ class Database:
 
     def _opened(self) -> sqlite3.Connection:
         where = f"{self.path.absolute().as_uri()}?mode={'ro' if self._readonly else 'rwc'}"
+        if self._readonly and os.statvfs(self.path).f_flag & os.ST_RDONLY:
+            where += "&immutable=1"  # SQLite would want to write even to read a file in WAL mode
         connection = sqlite3.connect(where, timeout=BUSY_S, isolation_level=None, check_same_thread=False, uri=True)
         pragmas = [f"cache_size=-{self._cache // 1024}"]
         if not self._readonly:

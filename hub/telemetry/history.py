@@ -99,6 +99,16 @@ class History:
     def waiting(self) -> int:
         return len(self._waiting) + len(self._writing)
 
+    @property
+    def written(self) -> int:
+        """Bytes handed to the disk."""
+        return self._store.written
+
+    @property
+    def replaced(self) -> int:
+        """How often a broken file was moved aside."""
+        return self._store.replaced
+
     def configure(self, bounds: Bounds, flush: float) -> None:
         self._store.bounds, self.flush = bounds, flush
 

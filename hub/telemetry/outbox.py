@@ -38,6 +38,7 @@ MEMORY_ROWS = 2_000
 RELEASE_S = 1.0  # what was answered is written with the next entry, or after this
 SETTLE_S = 2.0
 READ_TIMEOUT_S = 30.0
+LOOK_TIMEOUT_S = 1.0  # of who only wants to know how things stand
 STOP_TIMEOUT_S = 10.0
 LANE = "outbox"
 FULL = "the backlog is full"
@@ -145,6 +146,15 @@ class OutboxStore:
                         f" AND seq NOT IN ({_list(without)}) AND shape IN ({_list(alike)}) ORDER BY seq LIMIT ?",
                         (first[0], limit if self.shapes.fields(shape) else 1))]  # fmt: skip
 
+    def oldest(self, without: Collection[int]) -> int | None:
+        """When the first entry was measured."""
+        connection = self._open()
+        with self._database.reading():
+            found = connection.execute(
+                f"SELECT at FROM entries WHERE seq NOT IN ({_list(without)}) ORDER BY seq LIMIT 1"
+            ).fetchone()
+        return None if found is None else int(found[0])
+
     def find(self, thing: str, moments: Collection[Moment]) -> list[int]:
         """The entries of a thing that were measured at these moments."""
         connection = self._open()
@@ -235,6 +245,11 @@ class Outbox:
         """Bytes handed to the disk."""
         return self._store.written
 
+    @property
+    def replaced(self) -> int:
+        """How often a broken file was moved aside."""
+        return self._store.replaced
+
     def open(self) -> None:
         """Find what waits from before; blocks, as nothing may be numbered before. A disk that refuses is said, and the
         memory serves."""
@@ -321,6 +336,16 @@ class Outbox:
             self._say(str(error))
             stored = []
         return [seq for seq in dict.fromkeys([*found, *stored]) if seq not in self._released]
+
+    async def oldest(self) -> int | None:
+        """When what has waited longest was measured, in milliseconds; None when nothing waits, or the disk does not
+        say."""
+        moments = [next(iter(self._unsaved.values())).at] if self._unsaved else []
+        released = set(self._released)
+        with contextlib.suppress(DiskRefused, NotResponding):
+            stored = await self._lanes.run(LANE, lambda: self._store.oldest(released), LOOK_TIMEOUT_S)
+            moments += [] if stored is None else [stored]
+        return min(moments, default=None)
 
     # ------------------------------------------------------------------ the disk
 

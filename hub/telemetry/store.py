@@ -88,6 +88,14 @@ class HistoryStore:
         self._known: Connection | None = None
         self._counted: Counter[str] = Counter()
 
+    @property
+    def written(self) -> int:
+        return self._database.written
+
+    @property
+    def replaced(self) -> int:
+        return self._database.replaced
+
     # ------------------------------------------------------------------ writing
 
     def open(self) -> Connection:

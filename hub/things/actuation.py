@@ -65,7 +65,7 @@ class Guard:
     def commanded(self, state: State, now: float) -> None:
         """`state` is in force from now on."""
         self._state = state
-        self._lease_ends = None if self._is_safe() or self.policy.lease is None else now + self.policy.lease
+        self._lease_ends = None if self.is_safe or self.policy.lease is None else now + self.policy.lease
 
     def link_up(self) -> None:
         self._link_lost = None
@@ -77,19 +77,25 @@ class Guard:
     def interlock(self, reason: str | None) -> bool:
         """Tell whether an interlock is open, and why; True when that means the output has to be made safe now."""
         self._interlock = reason
-        return reason is not None and self._state is not None and not self._is_safe()
+        return reason is not None and self._state is not None and not self.is_safe
 
     def refuses(self, values: State) -> str | None:
         """Why these values may not be written now: they would leave the safe state while an interlock is open."""
         if self._interlock is None:
             return None
-        after = {**(self._state or {}), **values}
-        safe = self.policy.safe or {}
-        return None if all(after.get(name) == value for name, value in safe.items()) else self._interlock
+        return None if self._safe_after(values) else self._interlock
+
+    def protects(self, values: State) -> bool:
+        """Whether writing these values does nothing but bring the output into its safe state, or leave it there: each
+        is the safe one, and what the safe state names beside them is there already. Never, where `safe` is keep."""
+        safe = self.policy.safe
+        if not safe or not values:
+            return False
+        return all(name in safe and safe[name] == value for name, value in values.items()) and self._safe_after(values)
 
     def due(self) -> float | None:
         """When `overdue` should be asked next; None: not before something happens."""
-        if self._state is None or self.policy.safe is None or self._is_safe():
+        if self._state is None or self.policy.safe is None or self.is_safe:
             return None
         ends = [end for end in (self._lease_ends, self._link_ends()) if end is not None]
         return min(ends, default=None)
@@ -111,7 +117,16 @@ class Guard:
         self._lease_ends = None
         return self._state
 
-    def _is_safe(self) -> bool:
+    def _safe_after(self, values: State) -> bool:
+        after = {**(self._state or {}), **values}
+        return all(after.get(name) == value for name, value in (self.policy.safe or {}).items())
+
+    @property
+    def is_interlocked(self) -> bool:
+        return self._interlock is not None
+
+    @property
+    def is_safe(self) -> bool:
         safe, state = self.policy.safe, self._state
         return safe is not None and state is not None and all(state.get(n) == v for n, v in safe.items())
 

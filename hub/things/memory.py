@@ -27,6 +27,9 @@ class OutputMemory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._states: dict[str, dict[str, str]] = self._load()
+        self.trouble = ""
+        """Why the newest state of an output could not be put on the disk; empty when that of each is there."""
+        self._unsaved: set[str] = set()
 
     def recall(self, thing: str, parameters: Mapping[str, ParameterSpec]) -> dict[str, Value]:
         """The remembered values that are still allowed; the others are dropped and said."""
@@ -45,10 +48,28 @@ class OutputMemory:
         """Returns when the state is on the disk. Raises OSError when it cannot be put there."""
         texts = {name: to_text(value) for name, value in state.items()}
         if self._states.get(thing) == texts:
+            self._unsaved.discard(thing)
+            self._is_well()
             return
         changed = {**self._states, thing: texts}
-        write_durably(self.path, json.dumps(changed, indent=1, sort_keys=True).encode())
+        try:
+            write_durably(self.path, json.dumps(changed, indent=1, sort_keys=True).encode())
+        except OSError as error:
+            if not self.trouble:
+                log.error("%s cannot be written (%s): what outputs are told now is not there after a restart",
+                          self.path, error)  # fmt: skip
+            self.trouble = str(error)
+            self._unsaved.add(thing)
+            raise
         self._states = changed
+        self._unsaved.discard(thing)
+        self._is_well()
+
+    def _is_well(self) -> None:
+        """What is on the disk is what the outputs were told last."""
+        if self.trouble and not self._unsaved:
+            log.warning("%s holds again what outputs were told", self.path)
+            self.trouble = ""
 
     def _load(self) -> dict[str, dict[str, str]]:
         try:

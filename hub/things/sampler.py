@@ -56,6 +56,10 @@ class Station:
         self.task: asyncio.Task[None] | None = None
         self.fresh: asyncio.Future[None] | None = None
         """Whoever wants a new reading waits for this."""
+        self.reads = self.failures = 0
+        """Since the start: how often the part was asked, and how often no answer, or a wrong one, came of it."""
+        self.read_s = 0.0
+        """How long that took in all, waiting for a busy bus included."""
 
 
 class Sampler:
@@ -71,7 +75,7 @@ class Sampler:
         wall: Callable[[], dt.datetime] = wall_clock,
         doubtful: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._memory = memory
+        self.memory = memory
         self._listener = on_reading
         self._wall = wall
         self._doubtful = doubtful
@@ -184,13 +188,22 @@ class Sampler:
         self._check_interlock(station)
         return station.guard.refuses(values) if station.guard is not None else None
 
+    def protects(self, name: str, values: Mapping[str, Value]) -> bool:
+        """Whether these writes only bring an output into its safe state."""
+        guard = self.stations[name].guard
+        return guard is not None and guard.protects(values)
+
     # ------------------------------------------------------------------ the loop of one thing
 
     async def _keep(self, station: Station) -> None:
         retry = FIRST_RETRY_S
         while True:
             started = self._now()
-            if await self._sample(station):
+            answered = await self._sample(station)
+            station.read_s += self._now() - started
+            station.reads += 1
+            station.failures += station.thing.trouble is not None
+            if answered:
                 retry = FIRST_RETRY_S
                 pause = station.interval
             else:
@@ -264,7 +277,7 @@ class Sampler:
         station.claimed = True
         if isinstance(driver, OutputDriver) and station.guard is not None:
             self._check_interlock(station)
-            remembered = self._memory.recall(station.thing.name, station.thing.parameters)
+            remembered = self.memory.recall(station.thing.name, station.thing.parameters)
             state = station.guard.opening_state(remembered, self._now())
             await self._call(station, lambda: driver.open_with(state))
         else:
@@ -337,7 +350,7 @@ class Sampler:
             return
         name = station.thing.name
         try:
-            await self._lanes.run("disk", lambda: self._memory.remember(name, state), CALL_TIMEOUT_S)
+            await self._lanes.run("disk", lambda: self.memory.remember(name, state), CALL_TIMEOUT_S)
         except (OSError, DeviceError) as error:
             raise ActuatorError(f"{name}: done, but it cannot be remembered for a restart: {error}") from error
 

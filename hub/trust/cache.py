@@ -35,6 +35,7 @@ MAX_VERDICT_BYTES: Final = 16_384
 """A longer one, with hundreds of nodes left over, is asked for each time."""
 MAX_FILE_BYTES: Final = 64 * 1024 * 1024
 REFUSED_SHARE: Final = 4  # a quarter of the entries
+TRY_AGAIN_EVERY: Final = 50  # verdicts that a disk did not take
 SPARE_LINES: Final = 500  # lines beyond the entries that live, before the file is written anew
 DIGEST_BYTES: Final = 16
 VERSION: Final = 1
@@ -57,11 +58,17 @@ class VerdictCache:
         self._refused: OrderedDict[bytes, Verdict] = OrderedDict()
         self._file: int | None = None
         self._lines = 0
-        self._broken = False
+        self._why_broken = ""
+        self._missed = 0
         self.generation = 0
         """Grows when everything is forgotten: an answer to a question asked before is not to be kept."""
         if path is not None:
             self._load(path)
+
+    @property
+    def trouble(self) -> str:
+        """Why verdicts are in memory only; empty when all is well."""
+        return self._why_broken
 
     def __len__(self) -> int:
         return len(self._allowed) + len(self._refused)
@@ -105,7 +112,7 @@ class VerdictCache:
 
     def close(self) -> None:
         """Also written anew, so that what was used last stays longest."""
-        if self._path is not None and not self._broken:
+        if self._path is not None and not self._why_broken:
             try:
                 self._rewrite()
             except OSError as error:
@@ -159,8 +166,12 @@ class VerdictCache:
         self._open(path)
 
     def _append(self, text: str) -> None:
-        if self._path is None or self._broken:
+        if self._path is None:
             return
+        if self._why_broken:
+            self._missed += 1
+            if self._missed % TRY_AGAIN_EVERY:
+                return
         try:
             if self._file is None or self._lines > SPARE_LINES + len(self):
                 self._rewrite()
@@ -179,7 +190,9 @@ class VerdictCache:
         lines = [self._header(), *(f"{key.hex()} {_encode(verdict)}" for key, verdict in entries)]
         write_durably(self._path, b"".join(map(_sealed, lines)))
         self._lines = len(entries)
-        self._broken = False
+        if self._why_broken:
+            log.warning("%s is written again", self._path)
+        self._why_broken = ""
         self._open(self._path)
 
     def _open(self, path: Path) -> None:
@@ -195,8 +208,10 @@ class VerdictCache:
 
     def _give_up(self, error: OSError) -> None:
         self._drop_file()
-        self._broken = True
-        log.error("%s cannot be written (%s): verdicts are remembered only until this hub stops", self._path, error)
+        if not self._why_broken:
+            log.error("%s cannot be written (%s): verdicts are remembered only until this hub stops, or it can",
+                      self._path, error)  # fmt: skip
+        self._why_broken = str(error)
 
     def _header(self) -> str:
         return json.dumps({"verdicts": VERSION, "trusting": self._trusting})

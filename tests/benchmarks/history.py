@@ -1,8 +1,12 @@
 """History and outbox in figures.
 
-    python -m tests.benchmarks.history [--only store,writes,drain]
+    python -m tests.benchmarks.history [--only store,day,writes,memory,drain]
 
 * store: a day of 1 s data of one field into the file and out of it again, as readings and as roll-ups.
+* day: the same day asked for over a real Prosody by `hub history JID`, from the start of the command to its end: as
+  readings, in pages of what a hub tells at a time, and as minutes.
+* memory: RSS of a node with twenty things, history and outbox, and of one with the MQTT bridge (a real mosquitto), with
+  OpenMetrics (scraped every second) and with both, side by side after a minute.
 * writes: bytes handed to the disk for each reading, twenty things read every 10 s, a transaction every 10 s; and of
   the outbox, where each reading is stored, confirmed and released by itself.
 * drain: a node with twenty things read once a second comes online with 100,000 readings in its outbox. How long they
@@ -15,15 +19,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import Decimal
 from pathlib import Path
 
 from devices.base import ValueType
-from hub.node_telemetry import OUTBOX_FILE
+from hub.demo.prosody import free_port
+from hub.node_telemetry import HISTORY_FILE, OUTBOX_FILE
 from hub.telemetry.outbox import RUN, OutboxStore
 from hub.telemetry.rollups import Level
 from hub.telemetry.rows import Row, Shapes, to_moment
@@ -33,10 +39,13 @@ from tests.benchmarks.losses import BARE, PUBSUB, readings
 from tests.benchmarks.measure import Child
 from tests.e2e.raw import RawClient
 from tests.e2e.world import World
+from tests.metrics import scrape
+from tests.mosquitto import Mosquitto
 
 THINGS = [f"thing{number:02}" for number in range(20)]
 BACKLOG = 100_000
 PLENTY = Bounds(31 * Level.DAY, 10**9)
+MEMORY_S = 60.0
 START = 1_795_000_000_000  # milliseconds; any moment will do
 SHAPES = Shapes()
 
@@ -88,6 +97,75 @@ def writes(folder: Path) -> None:
     print(f"outbox: {each:.0f} bytes written for each reading; "
           f"20 things every 30 s: {each * 57_600 / 1e6:.0f} MB a day")  # fmt: skip
     outbox.close()
+
+
+def day(folder: Path) -> None:
+    with World(folder / "server") as world:
+        world.populate("greenhouse", "owner")
+        state = folder / "state"
+        now = round(time.time()) * 1000
+        history = HistoryStore(state / HISTORY_FILE, PLENTY)
+        for first in range(now - Level.DAY, now, 5_000_000):
+            history.write([row(at) for at in range(first, min(now, first + 5_000_000), 1000)], None)
+        history.close()
+        things = f'[things.{THINGS[0]}]\ndriver = "simulated"\ninterval = "1h"\n'
+        (folder / "hub.toml").write_text(world.text(things, state))
+        account = f'[xmpp]\njid = "owner@localhost"\npassword_file = "{world.folder}/owner.password"\n'
+        account += f'server = "127.0.0.1:{world.entrance}"\nca_file = "{world.ca_file}"\n'
+        (folder / "me.toml").write_text(account)
+        hub = [sys.executable, "-m", "hub"]
+        node = Child([*hub, "node", "--simulate", "--config", str(folder / "hub.toml")], folder / "node.log")
+        node.wait_for_log("online as")
+        for what, more in (("readings", []), ("minutes", ["--every", "1m"])):
+            ask_for = [*hub, "history", BARE, THINGS[0], "--account", str(folder / "me.toml"), "--timeout", "60",
+                       "--from", "25h", "--format", "csv", *more]  # fmt: skip
+            used, began = node.cpu(), time.perf_counter()
+            told = subprocess.run(ask_for, capture_output=True, text=True, check=True).stdout
+            took, count = time.perf_counter() - began, told.count("\n") - 1
+            print(f"a day over XMPP as {count:,} {what}: {took:.2f} s ({count / took:,.0f}/s); processor of the node "
+                  f"{node.cpu() - used:.2f} s; its memory {node.memory()['rss']:.1f} MiB")  # fmt: skip
+        node.stop()
+
+
+def memory(folder: Path) -> None:
+    with World(folder / "server") as world, Mosquitto(folder / "broker") as broker:
+        world.populate("plain", "mqtt", "metrics", "both")
+        tables = {"mqtt": f'[mqtt]\nbroker = "{broker.broker}"\ntls = false\n'}
+        ports = {"metrics": free_port(), "both": free_port()}
+        tables |= {name: f'[metrics]\nlisten = "127.0.0.1:{port}"\n' for name, port in ports.items()}
+        tables["both"] += tables["mqtt"]
+        nodes = {name: _node(folder / name, world, name, tables.get(name, "")) for name in world.passwords}
+        for node in nodes.values():
+            node.wait_for_log("online as")
+        asyncio.run(_scrape(ports.values(), MEMORY_S))
+        for name, node in nodes.items():
+            found = node.memory()
+            print(f"memory of a node, {name}: RSS {found['rss']:.1f} MiB, its own alone {found['uss']:.1f} MiB")
+            node.stop()
+
+
+def _node(folder: Path, world: World, user: str, tables: str) -> Child:
+    folder.mkdir()
+    things = "".join(f'[things.{name}]\ndriver = "simulated"\ninterval = "1s"\n' for name in THINGS)
+    (folder / "hub.toml").write_text(world.text(tables + things, folder / "state", user=user))
+    command = [sys.executable, "-m", "hub", "node", "--simulate", "--config", str(folder / "hub.toml")]
+    return Child(command, folder / "node.log")
+
+
+async def _scrape(ports: Collection[int], seconds: float) -> None:
+    took: list[float] = []
+    sizes: list[int] = []
+    series = 0
+    for _ in range(round(seconds)):
+        for port in ports:
+            began = time.perf_counter()
+            _, page = await scrape.ask("127.0.0.1", port)
+            took.append(time.perf_counter() - began)
+            sizes.append(len(page))
+        series = len(scrape.samples(page))
+        await asyncio.sleep(1)
+    print(f"a scrape: median {statistics.median(took) * 1000:.1f} ms, highest {max(took) * 1000:.0f} ms, "
+          f"{series} series, {max(sizes):,} bytes")  # fmt: skip
 
 
 def drain(folder: Path) -> None:
@@ -166,7 +244,7 @@ async def _arrivals(
     return found
 
 
-PARTS: dict[str, Callable[[Path], None]] = {part.__name__: part for part in (store, writes, drain)}
+PARTS: dict[str, Callable[[Path], None]] = {part.__name__: part for part in (store, day, writes, memory, drain)}
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
     python -m tests.benchmarks.losses_node CONFIG DIARY
 
 A line of the diary is written by one `write` to a file that outlives the process, as the outbox does: `measured THING
-MILLISECONDS` when a reading is handed to the outbox, `stored …` when the outbox has it on the disk.
+MILLISECONDS` when a reading is handed to the outbox, `stored …` when the outbox has it on the disk, `executed target
+NUMBER` when a numbered command reaches the output.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+import hub.node_mqtt
 import hub.session.link
 import hub.telemetry.publisher
+from devices.base import Value
 from devices.fake import SimulatedBuses
+from devices.simulated import Simulated
 from hub.cli.log import start_log
 from hub.cli.node import serve
 from hub.config.file import load
@@ -28,9 +32,10 @@ from hub.things.model import Reading, Trouble
 
 def main(config: Path, diary: Path) -> None:
     hub.session.link.FIRST_WAIT_S, hub.session.link.LAST_WAIT_S = 0.05, 0.2
+    hub.node_mqtt.FIRST_WAIT_S, hub.node_mqtt.LAST_WAIT_S = 0.05, 0.2
     hub.telemetry.publisher.RETRY_S = 0.2
     file = os.open(diary, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    apply, put = OutboxStore.apply, Outbox.put
+    apply, put, write = OutboxStore.apply, Outbox.put, Simulated.write
 
     def noted_apply(
         self: OutboxStore, rows: Mapping[int, Row], released: Collection[int], surplus: int, kept: Collection[int]
@@ -43,8 +48,14 @@ def main(config: Path, diary: Path) -> None:
         os.write(file, f"measured {item.node.node_id} {to_ms(item.timestamp)}\n".encode())
         return put(self, item)
 
+    def noted_write(self: Simulated, values: Mapping[str, Value]) -> None:
+        if "long" in values:
+            os.write(file, f"executed target {values['long']}\n".encode())
+        write(self, values)
+
     OutboxStore.apply = noted_apply  # type: ignore[method-assign]
     Outbox.put = noted_put  # type: ignore[method-assign]
+    Simulated.write = noted_write  # type: ignore[method-assign]
     start_log(verbose=False)
     asyncio.run(serve(Node(load(config), SimulatedBuses()), config))
 

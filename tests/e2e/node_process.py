@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,16 +42,19 @@ class NodeProcess:
 
 
 def node_process(
-    config: Path, pin_trace: Path, wait_online: bool = True
+    config: Path, pin_trace: Path, wait_online: bool = True, within: Sequence[str] = ()
 ) -> contextlib.AbstractAsyncContextManager[NodeProcess]:
-    return hub_process("node", "--config", config, "--simulate", "--pin-trace", pin_trace, wait_online=wait_online)
+    arguments = ("node", "--config", config, "--simulate", "--pin-trace", pin_trace)
+    return hub_process(*arguments, wait_online=wait_online, within=within)
 
 
 @contextlib.asynccontextmanager
-async def hub_process(*arguments: str | Path, wait_online: bool = True) -> AsyncIterator[NodeProcess]:
-    """A command of `hub` that runs until it is stopped."""
+async def hub_process(
+    *arguments: str | Path, wait_online: bool = True, within: Sequence[str] = ()
+) -> AsyncIterator[NodeProcess]:
+    """A command of `hub` that runs until it is stopped. `within`: a command that executes another one."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "hub", *map(str, arguments),
+        *within, sys.executable, "-m", "hub", *map(str, arguments),
         cwd=ROOT, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE, preexec_fn=end_with_parent,
     )  # fmt: skip

@@ -75,7 +75,7 @@ async def test_a_disk_that_refuses_stops_commands_and_nothing_else(
     audit.start()
     await audit.record_now(*WHO, "begun")
     with refusing(monkeypatch, code):
-        with pytest.raises(StoreError, match="carries out none"):
+        with pytest.raises(StoreError, match="only those into a safe state"):
             await audit.record_now(*WHO, "begun")
         assert audit.trouble is not None and os.strerror(code) in audit.trouble
         audit.record("bob@example.org", "read boiler", "[access]", "yes")

@@ -198,3 +198,12 @@ def test_shell_is_sound(script: Path) -> None:
 
 def test_ci_can_be_started() -> None:
     assert (CHECKOUT / ".ci/run").stat().st_mode & 0o111 == 0o111
+
+
+def test_the_kernel_may_be_asked_whether_its_clock_is_kept() -> None:
+    """adjtimex(2): without it a Pi that nobody has told the time yet would mark no reading. It can only be asked: to
+    set anything takes a capability."""
+    filters = settings()["SystemCallFilter"]
+    denied = next(number for number, line in enumerate(filters) if line.startswith("~@privileged"))
+    assert any({"adjtimex", "clock_adjtime", "clock_adjtime64"} <= set(line.split()) for line in filters[denied + 1 :])
+    assert only("ProtectClock") == "no" and only("CapabilityBoundingSet") == ""

@@ -59,17 +59,17 @@ def test_only_a_board_without_a_clock_of_its_own_that_nobody_told_the_time_is_in
 ) -> None:
     monkeypatch.setattr(module, "BOARD", tmp_path / "model")
     monkeypatch.setattr(module, "RTC", tmp_path / "rtc")
-    monkeypatch.setattr(module, "_synchronised", lambda: told)
+    monkeypatch.setattr(module, "synchronised", lambda: told)
     if board:
         (tmp_path / "model").write_text("Raspberry Pi 4 Model B")
     if rtc:
         (tmp_path / "rtc/rtc0").mkdir(parents=True)
     clock = KernelClock()
     assert clock.doubtful is doubtful and (clock.now() is None) is doubtful
-    monkeypatch.setattr(module, "_synchronised", lambda: True)
+    monkeypatch.setattr(module, "synchronised", lambda: True)
     assert not clock.doubtful and clock.now() is not None
     assert (clock.mend() is not None) is doubtful and clock.mend() is None
 
 
 def test_the_kernel_can_be_asked_whether_its_clock_is_kept() -> None:
-    assert module._synchronised() in (True, False)
+    assert module.synchronised() in (True, False)

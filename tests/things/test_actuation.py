@@ -158,3 +158,34 @@ def test_the_end_of_a_command_tells_the_whole_state_that_is_in_force_then() -> N
     guard = Guard(Policy(None, {"on": False}, {}), 0.0)
     guard.opening_state({"on": True, "level": 30}, 0.0)
     assert guard.end() == {"on": False, "level": 30}
+
+
+DIM: State = {"on": False, "level": 0}
+
+
+@pytest.mark.parametrize(
+    ("safe", "state", "values", "protects"),
+    [
+        (OFF, ON, OFF, True),
+        (OFF, OFF, OFF, True),
+        (OFF, None, OFF, True),  # not claimed yet: it is claimed safe
+        (OFF, ON, ON, False),
+        (OFF, OFF, ON, False),
+        (OFF, ON, {}, False),
+        (None, ON, OFF, False),  # `keep`: nothing is safer than anything else
+        (OFF, ON, {"output": False, "blink": True}, False),  # one thing more than the safe state
+        (OFF, {"output": True, "blink": True}, OFF, True),  # what the safe state does not name stays as it is
+        (DIM, {"on": True, "level": 50}, DIM, True),
+        (DIM, {"on": True, "level": 50}, {"on": False}, False),  # half of the way is not the safe state
+        (DIM, {"on": True, "level": 0}, {"on": False}, True),
+        (DIM, {"on": True, "level": 50}, {"on": False, "level": 1}, False),
+        (DIM, {"on": False, "level": 0}, {"level": 0}, True),
+    ],
+)
+def test_a_command_protects_when_it_does_nothing_but_make_safe(
+    safe: State | None, state: State | None, values: State, protects: bool
+) -> None:
+    guard = Guard(policy(safe=safe), 0)
+    if state is not None:
+        guard.commanded(state, 0)
+    assert guard.protects(values) is protects
