@@ -91,7 +91,7 @@ class Watch:
             return False
         if self.forced or (self._longest is not None and now >= self.since + self._longest):
             return True
-        return self._has_news()
+        return self.has_news()
 
     def fire(self, now: float) -> None:
         """An event with the thing as it is now is sent."""
@@ -103,11 +103,12 @@ class Watch:
         """When it has to be looked at though nothing new comes."""
         if self.busy:
             return None
-        if self.fired is not None and self._pause and (self.forced or self._has_news()):
+        if self.fired is not None and self._pause and (self.forced or self.has_news()):
             return self.fired + self._pause
         return None if self._longest is None else self.since + self._longest
 
-    def _has_news(self) -> bool:
+    def has_news(self) -> bool:
+        """Whether its subscriber knows something that is not so any more, far enough."""
         thing = self.thing
         if (thing.trouble.text if thing.trouble else None) != self._trouble:
             return True
@@ -122,16 +123,18 @@ class Watch:
 
 
 class Due(NamedTuple):
-    """An event to send. `since`: when its subscriber was told last."""
+    """An event to send. `since`: when its subscriber was told last. `asked`: it is sent because it was asked for or its
+    time has come, and not because there is something new."""
 
     watch: Watch
     since: float
+    asked: bool
 
 
 @dataclass(slots=True, eq=False)
 class Standing:
     """A subscription that stands. `granted`: what is left of its request after it was judged. `online`: its subscriber
-    is; `on_trial`: it is being judged again, and silent until it is."""
+    is; `on_trial`: it is being judged again, and silent until it is. `taken`: what a newer one has taken over."""
 
     key: Key
     subscription: Subscription
@@ -140,6 +143,7 @@ class Standing:
     on_trial: bool = False
     left: float = 0.0
     watches: dict[str, Watch] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
 
     @property
     def live(self) -> bool:
@@ -173,6 +177,7 @@ class Subscriptions:
         self._make_room(made, now)
         self.unsubscribe(key)
         for other in [one for one in self._standing.values() if one.key.jid == key.jid]:
+            other.taken |= made.watches.keys()
             for name in other.watches.keys() & made.watches.keys():
                 self._drop(other, name)
         self._standing[key] = made
@@ -192,7 +197,7 @@ class Subscriptions:
         for name in before:
             self._leave(before[name])
         standing.granted, standing.on_trial = granted, False
-        self._watch(standing, (thing for thing in things if thing.name in before or granted.nodes is None), now)
+        self._watch(standing, (thing for thing in things if thing.name not in standing.taken), now)
         for name, watch in standing.watches.items():
             if name in before and before[name].thing is watch.thing:
                 watch.take_over(before[name])
@@ -233,7 +238,7 @@ class Subscriptions:
             if not self.stands(watch) or not watch.owner.live:
                 continue
             if watch.due(now):
-                due.append(Due(watch, watch.since))
+                due.append(Due(watch, watch.since, not watch.has_news()))
                 watch.fire(now)
                 watch.busy = True
             else:
