@@ -100,13 +100,15 @@ async def test_things_alike_share_a_subscription_and_any_change_is_told(
 
 
 async def test_only_a_change_as_large_as_wished_is_told(own_server: World, air: Air, state: Path) -> None:
-    async with running(own_server.config(AIR, state, telemetry=HOURLY)) as node:
-        async with watching(own_server, Wish({("air", "temperature"): Decimal(5)}, dt.timedelta(0))) as seen:
-            await until(lambda: subscriptions(node) == 1, "it is subscribed")
-            for temperature in (1, 2, 3, 6, 8, 12):
-                await air.becomes(temperature, node)
-            await seen.shows("12.00")
-            assert [value for value in seen.values() if value != "0.00"] == ["6.00", "12.00"]
+    async with (
+        running(own_server.config(AIR, state, telemetry=HOURLY)) as node,
+        watching(own_server, Wish({("air", "temperature"): Decimal(5)}, dt.timedelta(0))) as seen,
+    ):
+        await until(lambda: subscriptions(node) == 1, "it is subscribed")
+        for temperature in (1, 2, 3, 6, 8, 12):
+            await air.becomes(temperature, node)
+        await seen.shows("12.00")
+        assert [value for value in seen.values() if value != "0.00"] == ["6.00", "12.00"]
 
 
 @ON_EJABBERD
@@ -129,15 +131,17 @@ async def test_a_subscription_that_is_lost_is_made_again_after_the_maximum_inter
     own_server: World, air: Air, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hub.services.peer_events.MARGIN_S", 0.3)
-    async with running(own_server.config(AIR, state, telemetry=HOURLY)) as node:
-        async with watching(own_server, Wish(longest=SECOND)) as seen:
-            await until(lambda: subscriptions(node) == 1, "it is subscribed")
-            assert node.events is not None
-            node.events.subscriptions.friendship_ended("owner@localhost")
-            await until(lambda: subscriptions(node) == 1, "it is subscribed again")
-            assert seen.watch.renewals == 1
-            await air.becomes(1, node)
-            await seen.shows("1.00")
+    async with (
+        running(own_server.config(AIR, state, telemetry=HOURLY)) as node,
+        watching(own_server, Wish(longest=SECOND)) as seen,
+    ):
+        await until(lambda: subscriptions(node) == 1, "it is subscribed")
+        assert node.events is not None
+        node.events.subscriptions.friendship_ended("owner@localhost")
+        await until(lambda: subscriptions(node) == 1, "it is subscribed again")
+        assert seen.watch.renewals == 1
+        await air.becomes(1, node)
+        await seen.shows("1.00")
 
 
 async def test_a_thing_that_begins_to_work_is_watched_by_its_fields_then(
@@ -160,22 +164,26 @@ async def test_rights_that_end_end_the_watch_with_words(
 ) -> None:
     monkeypatch.setattr("hub.services.peer_events.MARGIN_S", 0.3)
     file = tmp_path / "hub.toml"
-    async with running(own_server.config(AIR, state, telemetry=HOURLY)) as node:
-        async with watching(own_server, Wish(longest=SECOND)) as seen:
-            await until(lambda: subscriptions(node) == 1, "it is subscribed")
-            file.write_text(own_server.text(AIR, state, telemetry=HOURLY, read='"reader@localhost"', control=""))
-            await node.reload(file)
-            await until(lambda: seen.ended, "it ends")
-            assert isinstance(seen.ended, PeerRefused) and seen.ended.condition == "forbidden"
+    async with (
+        running(own_server.config(AIR, state, telemetry=HOURLY)) as node,
+        watching(own_server, Wish(longest=SECOND)) as seen,
+    ):
+        await until(lambda: subscriptions(node) == 1, "it is subscribed")
+        file.write_text(own_server.text(AIR, state, telemetry=HOURLY, read='"reader@localhost"', control=""))
+        await node.reload(file)
+        await until(lambda: seen.ended, "it ends")
+        assert isinstance(seen.ended, PeerRefused) and seen.ended.condition == "forbidden"
 
 
 async def test_several_may_ask_one_hub_at_the_same_time(own_server: World, air: Air, state: Path) -> None:
-    async with running(own_server.config(AIR, state, telemetry=HOURLY)) as node:
-        async with watching(own_server, Wish(shortest=dt.timedelta(0))) as seen:
-            await until(lambda: subscriptions(node) == 1, "it is subscribed")
-            peer = seen.watch._peer
-            for temperature in (1, 2, 3):
-                await air.becomes(temperature, node)
-                read = [answer async for answer in peer.read(ReadoutRequest)]
-                assert [str(f.value) for a in read for r in a.readings for f in r.fields] == [f"{temperature}.00"]
-                await seen.shows(f"{temperature}.00")
+    async with (
+        running(own_server.config(AIR, state, telemetry=HOURLY)) as node,
+        watching(own_server, Wish(shortest=dt.timedelta(0))) as seen,
+    ):
+        await until(lambda: subscriptions(node) == 1, "it is subscribed")
+        peer = seen.watch._peer
+        for temperature in (1, 2, 3):
+            await air.becomes(temperature, node)
+            read = [answer async for answer in peer.read(ReadoutRequest)]
+            assert [str(f.value) for a in read for r in a.readings for f in r.fields] == [f"{temperature}.00"]
+            await seen.shows(f"{temperature}.00")
