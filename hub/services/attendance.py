@@ -12,9 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from hub.stanzas.errors import decode_error
 from hub.things.questions import bare
 
 MAX_ONLINE = 2000  # full JIDs of contacts; more are not known to be online
+NOBODY = ("service-unavailable", "recipient-unavailable", "item-not-found", "gone", "remote-server-not-found",
+          "remote-server-timeout")  # fmt: skip
 
 
 class Attendance:
@@ -63,8 +66,9 @@ class Attendance:
             self._ends(bare(jid))
 
     def _bounced(self, message: Any) -> None:
-        """What we have sent did not arrive: nobody is there."""
-        self._leaves(message.xml.get("from", ""))
+        """What we have sent did not arrive; where it says that nobody is there, nobody is."""
+        if decode_error(message.xml).condition in NOBODY:
+            self._leaves(message.xml.get("from", ""))
 
     def _roster(self, _: object) -> None:
         """A contact may have been taken off the list by another client of ours, or by the server."""

@@ -25,7 +25,7 @@ from functools import partial
 from typing import Any, Protocol
 from xml.etree.ElementTree import Element
 
-from hub.errors import BadRequest, Forbidden, HubError
+from hub.errors import BadRequest, Forbidden, HubError, NotFound
 from hub.services.attendance import Attendance
 from hub.services.router import Route
 from hub.stanzas.dialects import EVENTS, SENSOR_DATA
@@ -225,6 +225,8 @@ class Events:
             async for part in self._read(self._request(due), due.asked):
                 for element in codec.encode_answer(part):
                     if not (self._outlet.up and standing.live and self.subscriptions.stands(watch)):
+                        if (now_there := standing.watches.get(watch.thing.name)) is not None:
+                            now_there.forced = True  # he was not told what he counts as told of
                         return
                     message = Element(f"{{{CLIENT}}}message", to=standing.key.jid)
                     message.append(element)
@@ -241,7 +243,9 @@ class Events:
 
     def _sent(self, watch: Watch, task: asyncio.Task[None]) -> None:
         self._sending.discard(task)
-        if not task.cancelled() and task.exception() is not None:
+        if not task.cancelled() and isinstance(task.exception(), NotFound):
+            log.debug("%s went away before it could tell %s", watch.thing.name, watch.owner.key.jid)
+        elif not task.cancelled() and task.exception() is not None:
             log.error("an event for %s could not be sent", watch.owner.key.jid, exc_info=task.exception())
         watch.busy = False
         if not task.cancelled():

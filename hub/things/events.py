@@ -71,6 +71,7 @@ class Watch:
         self.begun = now
         self.fired: float | None = None
         self.forced = owner.subscription.at_once
+        """An event is owed whatever has changed."""
         self.busy = False
         """An event is being sent; the next has to wait for it."""
         self.scheduled: float | None = None
@@ -211,11 +212,15 @@ class Subscriptions:
             self.unsubscribe(key)
 
     def came(self, jid: str) -> list[Watch]:
-        """A full JID is online: what has to be looked at."""
+        """A full JID is online: what has to be looked at. Who was away is told how things are: what was sent while he
+        left may not have reached him."""
         found = [one for one in self._standing.values() if one.key.jid == jid]
+        watches = [watch for standing in found for watch in standing.watches.values()]
+        for watch in watches:
+            watch.forced = watch.forced or not watch.owner.online
         for standing in found:
             standing.online = True
-        return [watch for standing in found for watch in standing.watches.values()]
+        return watches
 
     def went(self, jid: str, now: float) -> None:
         for standing in self._standing.values():

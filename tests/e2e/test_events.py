@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.node import Node
 from hub.things.events import Bounds
 from tests.helpers import until
 
@@ -23,7 +24,8 @@ NF = Words("nf")
 XSF = Words("xmpp")
 ATTIC = AIR.replace("things.air", "things.attic")
 HALF = {"temperature": {"changedBy": "0.5"}}
-IN_EVERY_DIALECT = pytest.mark.parametrize("words", [Words(family) for family in FAMILIES], ids=FAMILIES)
+IN_XML = pytest.mark.parametrize("own_server", ["xml"], indirect=True)
+"""For what no transport has a part in."""
 IN_BOTH = pytest.mark.parametrize("words", [XSF, NF], ids=["xmpp", "nf"])
 
 
@@ -32,28 +34,31 @@ async def subscribed(client: RawClient, words: Words, xml: str, id_: int = 1) ->
 
 
 @ON_EJABBERD
-@IN_EVERY_DIALECT
-async def test_a_subscription_from_its_first_event_to_its_end(
-    own_server: World, air: Air, state: Path, words: Words
-) -> None:
+async def test_a_subscription_from_its_first_event_to_its_end(own_server: World, air: Air, state: Path) -> None:
     async with running(own_server.config(AIR, state, telemetry=HOURLY)) as node, own_server.client("owner") as owner:
         info = await owner.ask(HUB, "get", "<query xmlns='http://jabber.org/protocol/disco#info'/>")
-        assert words.events in {feature.get("var") for feature in info[0]}
+        assert {Words(family).events for family in FAMILIES} <= {feature.get("var") for feature in info[0]}
         await acquainted(owner)
-        await air.becomes(20, node)
-        await subscribed(owner, words, words.subscribe(7, HALF, req="true"), 7)
-        event = await words.event(owner, 7)
-        assert (event.nodes(), event.names(), event.value("temperature")) == (["air"], ["temperature"], "20.00")
-        for temperature in (20.4, 20.5, 20.9, 21.0):
-            await air.becomes(temperature, node)
-        assert [await words.value(owner, 7) for _ in range(2)] == ["20.50", "21.00"]
-        iq = await owner.ask(HUB, "set", words.unsubscribe(7))
-        assert iq.get("type") == "result" and len(iq) == 0
-        await air.becomes(30, node)
-        assert await silence(owner) == []
-        assert (await owner.ask(HUB, "set", words.unsubscribe(7))).get("type") == "result", "it was none any more"
+        for words in map(Words, FAMILIES):
+            await from_first_to_last(words, owner, air, node)
 
 
+async def from_first_to_last(words: Words, owner: RawClient, air: Air, node: Node) -> None:
+    await air.becomes(20, node)
+    await subscribed(owner, words, words.subscribe(7, HALF, req="true"), 7)
+    event = await words.event(owner, 7)
+    assert (event.nodes(), event.names(), event.value("temperature")) == (["air"], ["temperature"], "20.00")
+    for temperature in (20.4, 20.5, 20.9, 21.0):
+        await air.becomes(temperature, node)
+    assert [await words.value(owner, 7) for _ in range(2)] == ["20.50", "21.00"]
+    iq = await owner.ask(HUB, "set", words.unsubscribe(7))
+    assert iq.get("type") == "result" and len(iq) == 0
+    await air.becomes(30, node)
+    assert await silence(owner) == []
+    assert (await owner.ask(HUB, "set", words.unsubscribe(7))).get("type") == "result", "it was none any more"
+
+
+@IN_XML
 @IN_BOTH
 async def test_a_change_that_was_held_back_is_sent_when_the_interval_ends(
     own_server: World, air: Air, state: Path, words: Words
@@ -71,6 +76,7 @@ async def test_a_change_that_was_held_back_is_sent_when_the_interval_ends(
         assert dt.datetime.now(dt.UTC) - began > dt.timedelta(seconds=1)
 
 
+@IN_XML
 async def test_the_maximum_interval_brings_what_has_not_changed(own_server: World, air: Air, state: Path) -> None:
     async with running(own_server.config(AIR, state, telemetry=HOURLY)), own_server.client("owner") as owner:
         await acquainted(owner)
@@ -79,6 +85,7 @@ async def test_the_maximum_interval_brings_what_has_not_changed(own_server: Worl
         assert dt.datetime.fromisoformat(then) - dt.datetime.fromisoformat(first) > dt.timedelta(seconds=0.8)
 
 
+@IN_XML
 @IN_BOTH
 async def test_each_node_tells_of_itself_and_a_newer_subscription_takes_it_over(
     own_server: World, air: Air, state: Path, words: Words
@@ -101,6 +108,7 @@ async def test_each_node_tells_of_itself_and_a_newer_subscription_takes_it_over(
     assert node.events is not None
 
 
+@IN_XML
 async def test_a_current_value_is_what_a_change_is_measured_from(own_server: World, air: Air, state: Path) -> None:
     async with running(own_server.config(AIR, state, telemetry=HOURLY)) as node, own_server.client("owner") as owner:
         await acquainted(owner)
@@ -110,6 +118,7 @@ async def test_a_current_value_is_what_a_change_is_measured_from(own_server: Wor
         assert await XSF.value(owner) == "20.00"
 
 
+@IN_XML
 async def test_a_thing_that_fails_tells_so_and_that_it_is_well_again(own_server: World, air: Air, state: Path) -> None:
     async with running(own_server.config(AIR, state, telemetry=HOURLY)), own_server.client("owner") as owner:
         await acquainted(owner)
@@ -120,6 +129,7 @@ async def test_a_thing_that_fails_tells_so_and_that_it_is_well_again(own_server:
         assert (await XSF.event(owner)).errors() == {}
 
 
+@IN_XML
 @IN_BOTH
 async def test_history_comes_with_an_event_as_far_back_as_was_asked(
     own_server: World, air: Air, state: Path, words: Words
@@ -146,23 +156,47 @@ async def test_history_comes_with_an_event_as_far_back_as_was_asked(
 
 
 @ON_EJABBERD
-@IN_BOTH
 async def test_who_is_away_is_told_nothing_and_what_is_new_when_he_is_back(
-    own_server: World, air: Air, state: Path, words: Words
+    own_server: World, air: Air, state: Path
 ) -> None:
     async with running(own_server.config(AIR, state, telemetry=HOURLY)) as node, own_server.client("owner") as owner:
         await acquainted(owner)
-        await subscribed(owner, words, words.subscribe(1, HALF))
-        owner.write(f"<presence to='{HUB}' type='unavailable'/>")
+        for words in (XSF, NF):
+            await air.becomes(0, node)
+            await subscribed(owner, words, words.subscribe(1, HALF))
+            owner.write(f"<presence to='{HUB}' type='unavailable'/>")
+            assert node.events is not None
+            (standing,) = node.events.subscriptions.standing
+            await until(lambda one=standing: not one.online, "the hub sees that he leaves")
+            for temperature in (10, 20):
+                await air.becomes(temperature, node)
+            assert await silence(owner) == []
+            owner.write(f"<presence to='{HUB}'/>")
+            assert await words.value(owner) == "20.00"
+            await owner.ask(HUB, "set", words.unsubscribe(1))
+            assert await silence(owner) == []
+
+
+@IN_XML
+async def test_who_is_said_not_to_be_there_is_away_until_he_shows_himself(
+    own_server: World, air: Air, state: Path
+) -> None:
+    async with running(own_server.config(AIR, state, telemetry=HOURLY)) as node, own_server.client("owner") as owner:
+        await acquainted(owner)
+        await subscribed(owner, XSF, XSF.subscribe(1, HALF, req="true"))
+        await XSF.event(owner)
         assert node.events is not None
         (standing,) = node.events.subscriptions.standing
-        await until(lambda: not standing.online, "the hub sees that he leaves")
-        for temperature in (10, 20):
-            await air.becomes(temperature, node)
+        error = "<error type='{}'><{} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+        owner.write(f"<message to='{HUB}' type='error'>{error.format('wait', 'resource-constraint')}</message>")
+        await air.becomes(10, node)
+        assert await XSF.value(owner) == "10.00", "too much at once is not away"
+        owner.write(f"<message to='{HUB}' type='error'>{error.format('cancel', 'service-unavailable')}</message>")
+        await until(lambda: not standing.online, "the hub has understood")
+        await air.becomes(20, node)
         assert await silence(owner) == []
         owner.write(f"<presence to='{HUB}'/>")
-        assert await words.value(owner) == "20.00"
-        assert await silence(owner) == []
+        assert await XSF.value(owner) == "20.00"
 
 
 @ON_EJABBERD
@@ -187,6 +221,7 @@ async def test_a_contact_who_lets_the_hub_see_him_needs_nothing_more(own_server:
         assert await XSF.value(owner) == "20.00"
 
 
+@IN_XML
 async def test_strangers_and_who_may_not_read_are_refused_with_words(own_server: World, air: Air, state: Path) -> None:
     config = own_server.config(AIR, state, read='"owner@localhost", "stranger@localhost"', telemetry=HOURLY)
     async with running(config) as node, own_server.client("stranger") as stranger:
@@ -203,26 +238,26 @@ async def test_strangers_and_who_may_not_read_are_refused_with_words(own_server:
 
 
 @ON_EJABBERD
-@pytest.mark.parametrize("kind", ["unsubscribe", "remove"])
-async def test_a_friendship_that_ends_ends_its_subscriptions(
-    own_server: World, air: Air, state: Path, kind: str
-) -> None:
+async def test_a_friendship_that_ends_ends_its_subscriptions(own_server: World, air: Air, state: Path) -> None:
+    removed = f"<query xmlns='jabber:iq:roster'><item jid='{BARE}' subscription='remove'/></query>"
     async with running(own_server.config(AIR, state, telemetry=HOURLY)) as node, own_server.client("owner") as owner:
         await owner.ask(None, "get", "<query xmlns='jabber:iq:roster'/>")
-        await acquainted(owner)
-        await subscribed(owner, XSF, XSF.subscribe(1, HALF))
-        engine = node.events.subscriptions if node.events is not None else None
-        assert engine is not None and len(engine) == 1
-        if kind == "unsubscribe":
-            owner.write(f"<presence to='{BARE}' type='unsubscribe'/>")
-        else:
-            item = f"<item jid='{BARE}' subscription='remove'/>"
-            await owner.ask(None, "set", f"<query xmlns='jabber:iq:roster'>{item}</query>")
-        await until(lambda: len(engine) == 0, "the subscription ends")
-        await air.becomes(10, node)
-        assert await silence(owner) == []
+        for kind in ("unsubscribe", "remove"):
+            await acquainted(owner)
+            await air.becomes(0, node)
+            await subscribed(owner, XSF, XSF.subscribe(1, HALF))
+            engine = node.events.subscriptions if node.events is not None else None
+            assert engine is not None and len(engine) == 1
+            if kind == "unsubscribe":
+                owner.write(f"<presence to='{BARE}' type='unsubscribe'/>")
+            else:
+                await owner.ask(None, "set", removed)
+            await until(lambda standing=engine: len(standing) == 0, "the subscription ends")
+            await air.becomes(10, node)
+            assert await silence(owner) == []
 
 
+@IN_XML
 async def test_a_reload_that_takes_the_right_away_ends_it_without_a_word(
     own_server: World, air: Air, state: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -245,6 +280,7 @@ async def test_a_reload_that_takes_the_right_away_ends_it_without_a_word(
         assert not [s for s in owner.pending if s.tag.endswith("}message") and s.get("from") == HUB]
 
 
+@IN_XML
 async def test_a_thing_that_is_gone_leaves_the_others_of_its_subscription(
     own_server: World, air: Air, state: Path, tmp_path: Path
 ) -> None:
@@ -262,30 +298,30 @@ async def test_a_thing_that_is_gone_leaves_the_others_of_its_subscription(
 # --------------------------------------------------------------------------- what goes wrong
 
 
-@pytest.mark.parametrize(
-    ("xml", "refused", "says"),
-    [
-        (XSF.subscribe(1, HALF, ("nope",)), "item-not-found", "no such node"),
-        (XSF.subscribe(1, {"nope": {"changedBy": "1"}}), "item-not-found", "no such field"),
-        (XSF.subscribe(1, HALF, minInterval="PT5S", maxInterval="PT1S"), "bad-request", "shorter than the minimum"),
-        (XSF.subscribe(1, {"temperature": {"changedBy": "-1"}}), "bad-request", "more than 0"),
-        (XSF.subscribe(1), "bad-request", "nothing would ever be sent"),
-        (NF.subscribe(1, HALF, ()), "bad-request", "name those you want"),
-        (NF.subscribe(1, {"temperature": {"changedBy": "1", "currentValue": "warm"}}), "bad-request", "current value"),
-    ],
-)  # fmt: skip
-async def test_what_cannot_be_is_refused_and_changes_nothing(
-    own_server: World, air: Air, state: Path, xml: str, refused: str, says: str
-) -> None:
+WRONG = (
+    (XSF.subscribe(1, HALF, ("nope",)), "item-not-found", "no such node"),
+    (XSF.subscribe(1, {"nope": {"changedBy": "1"}}), "item-not-found", "no such field"),
+    (XSF.subscribe(1, HALF, minInterval="PT5S", maxInterval="PT1S"), "bad-request", "shorter than the minimum"),
+    (XSF.subscribe(1, {"temperature": {"changedBy": "-1"}}), "bad-request", "more than 0"),
+    (XSF.subscribe(1), "bad-request", "nothing would ever be sent"),
+    (NF.subscribe(1, HALF, ()), "bad-request", "name those you want"),
+    (NF.subscribe(1, {"temperature": {"changedBy": "1", "currentValue": "warm"}}), "bad-request", "current value"),
+)
+
+
+@IN_XML
+async def test_what_cannot_be_is_refused_and_changes_nothing(own_server: World, air: Air, state: Path) -> None:
     async with running(own_server.config(AIR, state, telemetry=HOURLY)) as node, own_server.client("owner") as owner:
         await acquainted(owner)
         await subscribed(owner, XSF, XSF.subscribe(1, HALF))
-        iq = await owner.ask(HUB, "set", xml)
-        assert condition(iq) == refused and says in error_text(iq)
+        for xml, refused, says in WRONG:
+            iq = await owner.ask(HUB, "set", xml)
+            assert condition(iq) == refused and says in error_text(iq)
         await air.becomes(10, node)
         assert await XSF.value(owner) == "10.00"
 
 
+@IN_XML
 async def test_more_than_the_bound_is_refused(own_server: World, air: Air, state: Path) -> None:
     config = own_server.config(AIR + ATTIC, state, telemetry=HOURLY)
     async with running(config) as node, own_server.client("owner") as owner:

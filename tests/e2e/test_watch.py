@@ -27,6 +27,7 @@ from .world import ON_EJABBERD, World, running
 __all__ = ["air"]  # a fixture
 
 ATTIC = AIR.replace("things.air", "things.attic")
+IN_XML = pytest.mark.parametrize("own_server", ["xml"], indirect=True)
 SECOND = dt.timedelta(seconds=1)
 
 
@@ -99,6 +100,7 @@ async def test_things_alike_share_a_subscription_and_any_change_is_told(
         await until(lambda: subscriptions(node) == 0, "whoever goes takes it off")
 
 
+@IN_XML
 async def test_only_a_change_as_large_as_wished_is_told(own_server: World, air: Air, state: Path) -> None:
     async with (
         running(own_server.config(AIR, state, telemetry=HOURLY)) as node,
@@ -127,6 +129,7 @@ async def test_it_goes_on_when_the_hub_was_started_anew(own_server: World, air: 
             await seen.shows("3.00")
 
 
+@IN_XML
 async def test_a_subscription_that_is_lost_is_made_again_after_the_maximum_interval(
     own_server: World, air: Air, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,6 +147,7 @@ async def test_a_subscription_that_is_lost_is_made_again_after_the_maximum_inter
         await seen.shows("1.00")
 
 
+@IN_XML
 async def test_a_thing_that_begins_to_work_is_watched_by_its_fields_then(
     own_server: World, air: Air, state: Path
 ) -> None:
@@ -159,6 +163,7 @@ async def test_a_thing_that_begins_to_work_is_watched_by_its_fields_then(
         await seen.shows("1.00")
 
 
+@IN_XML
 async def test_rights_that_end_end_the_watch_with_words(
     own_server: World, air: Air, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +180,7 @@ async def test_rights_that_end_end_the_watch_with_words(
         assert isinstance(seen.ended, PeerRefused) and seen.ended.condition == "forbidden"
 
 
+@IN_XML
 async def test_several_may_ask_one_hub_at_the_same_time(own_server: World, air: Air, state: Path) -> None:
     async with (
         running(own_server.config(AIR, state, telemetry=HOURLY)) as node,

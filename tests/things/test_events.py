@@ -258,7 +258,9 @@ def test_nothing_is_sent_to_who_is_away_and_it_is_looked_at_when_he_comes() -> N
     assert not desk.becomes(2, temperature=30) and not desk.waits(500)
     assert desk.engine.came(PHONE) == [], "a full JID counts"
     assert desk.fired(desk.engine.came(OWNER)) == [OWNER]
-    assert not desk.fired(desk.engine.came(OWNER)), "coming again tells nothing new"
+    assert not desk.fired(desk.engine.came(OWNER)), "he was not away"
+    desk.engine.went(OWNER, 501)
+    assert desk.fired(desk.engine.came(OWNER)) == [OWNER], "what was sent while he left may not have reached him"
 
 
 def test_what_is_on_trial_is_silent_until_it_is_granted_and_goes_on_where_it_was() -> None:
@@ -363,14 +365,17 @@ class Naive:
         self.low, self.high, self.limit = low, high, limit
         self.known, self.last, self.said, self.online = value, now, False, True
         self.trouble = ""
+        self.owed = False
 
     def look(self, now: float, value: int | None, trouble: str) -> bool:
         if not self.online or (self.said and now < self.last + self.low):
             return False
         changed = value is not None and (self.known is None or abs(value - self.known) >= self.limit)
-        if not changed and trouble == self.trouble and (self.high is None or now < self.last + self.high):
+        late = self.high is not None and now >= self.last + self.high
+        if not (self.owed or changed or late or trouble != self.trouble):
             return False
         self.known, self.last, self.said, self.trouble = value if value is not None else self.known, now, True, trouble
+        self.owed = False
         return True
 
 
@@ -419,7 +424,7 @@ def test_it_fires_when_a_model_that_looks_all_the_time_does(
             model.online = False
             desk.engine.went(OWNER, now)
         else:
-            model.online = True
+            model.owed, model.online = model.owed or not model.online, True
             fired = desk.fired(desk.engine.came(OWNER))
         if model.look(now, value, trouble):
             expected.append((now, value, trouble))
