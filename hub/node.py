@@ -27,6 +27,7 @@ from hub.services.audit import Audit
 from hub.services.contacts import Contacts
 from hub.services.control import Control
 from hub.services.discovery import RESOURCE, announce
+from hub.services.events import Events
 from hub.services.followers import Followers, Publication
 from hub.services.router import Router, Service
 from hub.services.sensor_data import SensorData
@@ -86,6 +87,7 @@ class Node:
         self._contacts: Contacts | None = None
         self._sensor_data: SensorData | None = None
         self._control: Control | None = None
+        self.events: Events | None = None
         self._bridge: Bridge | None = None
         self.sessions = Counter(fresh=0, resumed=0)
         self._exposed: Exposed | None = None
@@ -210,6 +212,8 @@ class Node:
         self.publisher.take(thing, now)
         if self._bridge is not None:
             self._bridge.reading(thing, now)
+        if self.events is not None:
+            self.events.reading(thing)
         if self._on_reading is not None:
             self._on_reading(thing)
 
@@ -233,6 +237,8 @@ class Node:
     def _review(self) -> None:
         """Whoever follows us is judged again: contacts now, watchers before anything more is published."""
         self.publisher.renew()
+        if self.events is not None:
+            self.events.review()
         if self._contacts is not None and self.link is not None and self.link.up:
             self._contacts.review()
 
@@ -246,9 +252,12 @@ class Node:
         self._contacts.admit = self.followers.admit
         self._sensor_data = SensorData(self.things, self.sampler, self.memory.history, lambda: self._judge, link.send)
         self._control = Control(self.things, self.sampler, lambda: self._judge, self.audit)
+        self.events = Events(client, link, self.things, self._sensor_data.parts, lambda: self._judge,
+                             self._contacts.befriend)  # fmt: skip
         services: list[Service] = [
             self._sensor_data,
             self._control,
+            self.events,
             *(self.authority.connect(client, self._contacts) if self.authority is not None else ()),
         ]
         router = Router(client)
@@ -263,6 +272,8 @@ class Node:
     async def _disconnect(self) -> None:
         if self._sensor_data is not None:
             self._sensor_data.stop()
+        if self.events is not None:
+            self.events.stop()
         if self._contacts is not None:
             self._contacts.stop()
         if self.authority is not None:
@@ -288,6 +299,8 @@ class Node:
         notify.status(f"{len(self.things)} things, {'online' if up else 'offline'}")
         if self.authority is not None:
             self.authority.link_changed(up, fresh)
+        if self.events is not None:
+            self.events.link_changed(up)
         if up and fresh and self._contacts is not None:
             self._contacts.review()
 

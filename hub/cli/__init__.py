@@ -1,7 +1,8 @@
 """The command line. Nothing here decides anything: it asks, waits and shows.
 
     node.py      hub node: the service
-    ask.py       hub read, set, form, watch: a hub from a client
+    ask.py       hub read, set, form: a hub from a client
+    watch.py     hub watch
     claim.py     hub claim, remove, disown: an owner at a registry
     history.py   hub history: what a hub remembers; plot.py draws it
     files.py     hub check, config-schema, devices: nothing connected
@@ -35,7 +36,7 @@ _COMMANDS = {
     "read": "hub.cli.ask:read",
     "set": "hub.cli.ask:set_",
     "form": "hub.cli.ask:form",
-    "watch": "hub.cli.ask:watch",
+    "watch": "hub.cli.watch:watch",
     "claim": "hub.cli.claim:claim",
     "remove": "hub.cli.claim:remove",
     "disown": "hub.cli.claim:disown",

@@ -1,10 +1,8 @@
-"""`hub read`, `set`, `form` and `watch`: a hub from a client."""
+"""`hub read`, `set` and `form`: a hub from a client."""
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -20,7 +18,6 @@ from hub.errors import PeerError, PeerRefused
 from hub.services.peer import Peer
 from hub.stanzas.forms import FormField
 from hub.things.model import (
-    Answer,
     Assignment,
     Command,
     FieldTypes,
@@ -29,7 +26,7 @@ from hub.things.model import (
     ReadoutRequest,
     Trouble,
 )
-from hub.things.values import parse_datetime, parse_text, to_text
+from hub.things.values import parse_datetime, parse_text
 
 json_option = click.option("--json", "as_json", is_flag=True, help="For programs: JSON on standard output.")
 
@@ -221,98 +218,3 @@ def _form_json(field: FormField) -> dict[str, Any]:
         "now": field.text, "minimum": field.minimum, "maximum": field.maximum, "options": list(field.options),
         "page": field.page,
     }  # fmt: skip
-
-
-# --------------------------------------------------------------------------- watch
-
-
-@click.command()
-@click.argument("jids", nargs=-1, required=True, metavar="JID...")
-@json_option
-@account_option
-@timeout_option
-def watch(jids: tuple[str, ...], as_json: bool, account_file: Path, timeout: float) -> None:
-    """Follow one or more hubs: every reading as it is published, until Ctrl-C. With --json a line for each value."""
-    run(_watch(jids, as_json, account_file, timeout))
-
-
-async def _watch(jids: tuple[str, ...], as_json: bool, account_file: Path, timeout: float) -> None:
-    view = show.LiveView()
-    console = show.console()
-    async with logged_in(account_file) as client:
-        peers = [Peer(client, jid, timeout) for jid in jids]
-        for peer in peers:
-            await peer.find()
-        arriving: asyncio.Queue[tuple[str, Answer]] = asyncio.Queue()
-        followers = [asyncio.create_task(_follow(peer, arriving)) for peer in peers]
-        lost = asyncio.create_task(client.wait_until("disconnected", 10**9))
-        try:
-            if as_json or not console.is_terminal:
-                await _lines(arriving, followers, lost, as_json)
-            else:
-                await _screen(arriving, followers, lost, view, console, len(jids) > 1)
-        finally:
-            for task in (*followers, lost):
-                task.cancel()
-            await asyncio.gather(*followers, lost, return_exceptions=True)
-
-
-async def _follow(peer: Peer, arriving: asyncio.Queue[tuple[str, Answer]]) -> None:
-    places = await peer.published()
-    if not places:
-        raise PeerError(f"{peer.jid} publishes nothing that you may see")
-    try:
-        async for answer in peer.watch(places):
-            arriving.put_nowait((peer.jid.partition("/")[0], answer))
-    finally:
-        await asyncio.shield(peer.unwatch(places))
-
-
-async def _answers(
-    arriving: asyncio.Queue[tuple[str, Answer]], followers: list[asyncio.Task[None]], lost: asyncio.Task[Any]
-) -> AsyncIterator[tuple[str, Answer] | None]:
-    """What arrives, None once a second without it; ends with the error when a follower or the link ends."""
-    while True:
-        getting = asyncio.create_task(arriving.get())
-        done, _ = await asyncio.wait({getting, *followers, lost}, timeout=1, return_when=asyncio.FIRST_COMPLETED)
-        if getting in done:
-            yield getting.result()
-            continue
-        getting.cancel()
-        if lost in done:
-            raise PeerError("the connection to your server is lost")
-        for task in done:
-            task.result()
-        yield None
-
-
-async def _lines(arriving: Any, followers: Any, lost: Any, as_json: bool) -> None:
-    async for item in _answers(arriving, followers, lost):
-        if item is None:
-            continue
-        jid, answer = item
-        for trouble in answer.troubles:
-            if as_json:
-                show.print_json({"hub": jid, "thing": trouble.node.node_id, "time": to_text(trouble.timestamp),
-                                 "error": trouble.text})  # fmt: skip
-            else:
-                click.echo(printable(f"{trouble.timestamp:%H:%M:%S} {jid} {trouble.node.node_id}: {trouble.text}"))
-        for reading in answer.readings:
-            for field in reading.fields:
-                if as_json:
-                    show.print_json(show.as_json(reading, field, jid))
-                else:
-                    line = f"{jid} {reading.node.node_id}.{field.name} {to_text(field.value)} {field.unit}".rstrip()
-                    click.echo(f"{reading.timestamp.astimezone():%H:%M:%S} {printable(line)}")
-
-
-async def _screen(
-    arriving: Any, followers: Any, lost: Any, view: show.LiveView, console: Any, many: bool
-) -> None:
-    from rich.live import Live
-
-    with Live(view.table(dt.datetime.now(dt.UTC), many), console=console, auto_refresh=False) as live:
-        async for item in _answers(arriving, followers, lost):
-            if item is not None:
-                view.take(item[1], item[0])
-            live.update(view.table(dt.datetime.now(dt.UTC), many), refresh=True)

@@ -99,9 +99,11 @@ def console(stderr: bool = False) -> Console:
 
 
 class LiveView:
-    """The newest value of every field that was heard of, with its age, quality and trend."""
+    """The newest value of every field that was heard of, with its age, quality and trend. After `stale` seconds it is
+    shown as old."""
 
-    def __init__(self) -> None:
+    def __init__(self, stale: float = STALE_S) -> None:
+        self._stale = stale
         self._rows: dict[tuple[str, str, str], tuple[Reading, Field]] = {}
         self._trends: dict[tuple[str, str, str], deque[float]] = {}
         self._troubles: dict[tuple[str, str], str] = {}
@@ -125,7 +127,7 @@ class LiveView:
         made = table(*(["hub"] if many else []), "thing", "field", "value", "unit", "age", "quality", "trend")
         for (jid, thing, name), (reading, field) in sorted(self._rows.items()):
             trouble = self._troubles.get((jid, thing))
-            old = (now - reading.timestamp.astimezone()).total_seconds() > STALE_S
+            old = (now - reading.timestamp.astimezone()).total_seconds() > self._stale
             quality = trouble or ("stale" if old else quality_text(field.quality))
             row = [*map(printable, (thing, name, to_text(field.value), field.unit)),
                    age_text(reading.timestamp, now), printable(quality),

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -25,7 +25,8 @@ from hub.services.discovery import RESOURCE
 from hub.services.iq import ask
 from hub.stanzas import forms
 from hub.stanzas.control_xmpp import Control
-from hub.stanzas.dialects import CONTROL, SENSOR_DATA, SensorDataCodec
+from hub.stanzas.dialects import CONTROL, EVENTS, SENSOR_DATA, SensorDataCodec
+from hub.stanzas.events_xmpp import Events
 from hub.stanzas.sensor_data_xmpp import NAMESPACE as SENSOR_DATA_XMPP
 from hub.things.model import Answer, Command, NodeRef, ReadoutRequest, Tokens
 
@@ -49,12 +50,14 @@ class Peer:
     """A hub as a client sees it. `client` is online."""
 
     def __init__(self, client: Any, jid: str, timeout: float) -> None:
-        self._client = client
+        self.client = client
         self.jid = jid
-        self._timeout = timeout
+        self.timeout = timeout
         self._sensor_data: SensorDataCodec = SENSOR_DATA[SENSOR_DATA_XMPP]
         self._control: Control = next(iter(CONTROL.values()))
-        self._inbox = _Inbox(client)
+        self.events: Events | None = None
+        """The words in which it takes event subscriptions; None: it takes none, or has not been found yet."""
+        self.inbox = Inbox(client)
         self._ids = itertools.count(secrets.randbelow(FIRST_IDS))
 
     async def find(self) -> None:
@@ -67,32 +70,38 @@ class Peer:
             raise PeerConfused(f"{self.jid} is there, but is no sensor hub: it does not speak sensor data")
         self._sensor_data = spoken[0]
         self._control = next((codec for ns, codec in CONTROL.items() if ns in info), self._control)
+        offered = (codec for namespace, codec in EVENTS.items() if namespace in info)
+        self.events = next((codec for codec in offered if codec.sensor_data == spoken[0].namespace), None)
 
     async def read(self, request: Callable[[str], ReadoutRequest]) -> AsyncIterator[Answer]:
         """The answer of the hub, part by part as it comes. `request` makes the request from the id chosen here."""
         codec = self._sensor_data
-        id_ = str(next(self._ids))
+        id_ = self.new_id()
         asked = request(id_)
-        with self._inbox.listen(self.jid) as arriving:
-            result = await ask(self._client, self.jid, "get", codec.encode_request(asked), self._timeout)
+        with self.inbox.listen(self.jid) as arriving:
+            result = await ask(self.client, self.jid, "get", codec.encode_request(asked), self.timeout)
             inside = next((codec.decode_answer(child) for child in result if child.tag.startswith("{")), None)
             if inside is not None:
                 yield inside
                 if inside.done:
                     return
             while True:
-                answer = self._decode(codec, await self._next(arriving, "sent no (further) values"))
+                answer = self.decode(codec, await self._next(arriving, "sent no (further) values"))
                 if answer is None or answer.id != id_:
                     continue
                 yield answer
                 if answer.done:
                     return
 
+    def new_id(self) -> str:
+        """Of a readout or subscription."""
+        return str(next(self._ids))
+
     async def form(self, nodes: tuple[str, ...]) -> tuple[str, tuple[forms.FormField, ...]]:
         """The control form of some nodes, or of the only controllable one: title and parameters."""
         refs = tuple(NodeRef(name) for name in nodes) or None
         payload = self._control.encode_form_request(refs, Tokens())
-        result = await ask(self._client, self.jid, "get", payload, self._timeout, self._control)
+        result = await ask(self.client, self.jid, "get", payload, self.timeout, self._control)
         form = result.find(f"{{{forms.DATA}}}x")
         if form is None:
             raise PeerConfused(f"{self.jid} answered without a form")
@@ -101,11 +110,11 @@ class Peer:
     async def carry_out(self, command: Command) -> None:
         """Returns when the command has been carried out. Raises PeerRefused with what was wrong."""
         payload = self._control.encode_command(command)
-        await ask(self._client, self.jid, "set", payload, self._timeout, self._control)
+        await ask(self.client, self.jid, "set", payload, self.timeout, self._control)
 
     async def published(self) -> list[Published]:
         """Where the hub publishes its things."""
-        result = await ask(self._client, self.jid, "get", Element(f"{{{DISCO_ITEMS}}}query"), self._timeout)
+        result = await ask(self.client, self.jid, "get", Element(f"{{{DISCO_ITEMS}}}query"), self.timeout)
         return [
             Published(item.get("jid", ""), item.get("node", ""), item.get("name", ""))
             for item in result.iter(f"{{{DISCO_ITEMS}}}item")
@@ -115,8 +124,8 @@ class Peer:
     async def watch(self, places: list[Published]) -> AsyncIterator[Answer]:
         """Readings as they are published, for ever. Asks to be a contact of the hub first: that is what its
         telemetry is open to."""
-        await self._befriend(self.jid.partition("/")[0])
-        with self._inbox.listen(*{place.jid for place in places}) as arriving:
+        await self.befriend(self.jid.partition("/")[0])
+        with self.inbox.listen(*{place.jid for place in places}) as arriving:
             for place in places:
                 await self._subscribe(place)
             while True:
@@ -126,16 +135,16 @@ class Peer:
                         if (place.jid, place.node) == (message.get("from"), node):
                             await self._subscribe(place)
                 for _, payload in pubsub.notified(message):
-                    answer = self._decode(self._sensor_data, payload)
+                    answer = self.decode(self._sensor_data, payload)
                     if answer is not None:
                         yield answer
 
     async def _subscribe(self, place: Published) -> None:
         """A hub that has just come online makes its nodes with its first readings: wait for that."""
-        deadline = asyncio.get_running_loop().time() + self._timeout
+        deadline = asyncio.get_running_loop().time() + self.timeout
         while True:
             try:
-                return await pubsub.subscribe(self._client, place.jid, place.node)
+                return await pubsub.subscribe(self.client, place.jid, place.node)
             except PeerRefused as refused:
                 if refused.condition != "item-not-found" or asyncio.get_running_loop().time() > deadline:
                     raise
@@ -143,7 +152,7 @@ class Peer:
 
     async def unwatch(self, places: list[Published]) -> None:
         for place in places:
-            await pubsub.unsubscribe(self._client, place.jid, place.node)
+            await pubsub.unsubscribe(self.client, place.jid, place.node)
 
     # ------------------------------------------------------------------ finding
 
@@ -155,82 +164,77 @@ class Peer:
         except PeerRefused as refused:
             if refused.condition not in ("service-unavailable", "recipient-unavailable", "item-not-found"):
                 raise
-        await self._befriend(bare)
-        contact = self._client.client_roster[bare]
+        await self.befriend(bare)
+        contact = self.client.client_roster[bare]
         if not await self._until("got_online", lambda: bool(contact.resources)):
             raise PeerError(f"{bare} is not online")
         return f"{bare}/{next(iter(contact.resources))}"
 
-    async def _befriend(self, bare: str) -> None:
+    async def befriend(self, bare: str) -> None:
         """Be allowed to see the hub's presence."""
-        contact = self._client.client_roster[bare]
+        contact = self.client.client_roster[bare]
         if contact["to"]:
             return
-        self._client.send_presence_subscription(pto=bare)
+        self.client.send_presence_subscription(pto=bare)
         if not await self._until("roster_update", lambda: bool(contact["to"])):
             raise PeerError(f"{bare} does not let you see it: ask its owner for a line in its [access]")
 
     async def _until(self, event: str, reached: Callable[[], bool]) -> bool:
         """Wait for `reached`, looking again at each `event`; False when it did not come in time."""
-        deadline = asyncio.get_running_loop().time() + min(PRESENCE_S, self._timeout)
+        deadline = asyncio.get_running_loop().time() + min(PRESENCE_S, self.timeout)
         while not reached():
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
                 return False
             with contextlib.suppress(TimeoutError):
-                await self._client.wait_until(event, min(left, 0.25))
+                await self.client.wait_until(event, min(left, 0.25))
         return True
 
     async def _info(self, jid: str) -> set[str]:
-        result = await ask(self._client, jid, "get", Element(f"{{{DISCO_INFO}}}query"), self._timeout)
+        result = await ask(self.client, jid, "get", Element(f"{{{DISCO_INFO}}}query"), self.timeout)
         return {feature.get("var", "") for feature in result.iter(f"{{{DISCO_INFO}}}feature")}
 
     # ------------------------------------------------------------------ waiting
 
     async def _next(self, arriving: asyncio.Queue[Element], what: str) -> Element:
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self.timeout):
                 message = await arriving.get()
         except TimeoutError:
-            raise PeerSilent(f"{self.jid} accepted, but {what} within {self._timeout:g} s") from None
+            raise PeerSilent(f"{self.jid} accepted, but {what} within {self.timeout:g} s") from None
         return message[0] if len(message) else message
 
     @staticmethod
-    def _decode(codec: SensorDataCodec, payload: Element) -> Answer | None:
+    def decode(codec: SensorDataCodec, payload: Element) -> Answer | None:
+        """Raises PeerConfused."""
         try:
             return codec.decode_answer(payload)
         except BadRequest as error:
             raise PeerConfused(f"the hub's answer cannot be read: {error}") from None
 
 
-class _Inbox(MatcherBase):
-    """Messages from the addresses that someone listens to."""
+class Inbox(MatcherBase):
+    """Messages from the addresses that someone listens to; several may listen to one."""
 
     def __init__(self, client: Any) -> None:
         super().__init__(None)
-        self._queues: dict[str, asyncio.Queue[Element]] = {}
+        self._listening: list[tuple[frozenset[str], asyncio.Queue[Element]]] = []
         client.register_handler(Callback(f"peer {id(self)}", self, self._arrived))
 
-    def listen(self, *senders: str) -> _Listening:
-        return _Listening(self._queues, senders)
+    @contextlib.contextmanager
+    def listen(self, *senders: str) -> Iterator[asyncio.Queue[Element]]:
+        listener: tuple[frozenset[str], asyncio.Queue[Element]] = (frozenset(senders), asyncio.Queue())
+        self._listening.append(listener)
+        try:
+            yield listener[1]
+        finally:
+            self._listening = [each for each in self._listening if each is not listener]
 
     def match(self, stanza: Any) -> bool:
-        return stanza.xml.tag.endswith("}message") and stanza.xml.get("from") in self._queues
+        sender = stanza.xml.get("from")
+        return stanza.xml.tag.endswith("}message") and any(sender in senders for senders, _ in self._listening)
 
     def _arrived(self, stanza: Any) -> None:
-        self._queues[stanza.xml.get("from")].put_nowait(stanza.xml)
-
-
-class _Listening:
-    def __init__(self, queues: dict[str, asyncio.Queue[Element]], senders: tuple[str, ...]) -> None:
-        self._queues, self._senders = queues, senders
-
-    def __enter__(self) -> asyncio.Queue[Element]:
-        queue: asyncio.Queue[Element] = asyncio.Queue()
-        for sender in self._senders:
-            self._queues[sender] = queue
-        return queue
-
-    def __exit__(self, *_: object) -> None:
-        for sender in self._senders:
-            self._queues.pop(sender, None)
+        for senders, queue in self._listening:
+            if stanza.xml.get("from") in senders:
+                queue.put_nowait(stanza.xml)

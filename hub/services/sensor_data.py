@@ -136,12 +136,12 @@ class SensorData:
 
     async def _run(self, codec: SensorDataCodec, key: Key, request: ReadoutRequest) -> None:
         await asyncio.sleep(0)  # the accepted answer goes first
-        await self._send_parts(codec, key, self._parts(request))
+        await self._send_parts(codec, key, self.parts(request))
         self._states[key] = TRANSITIONS[self._states[key], Event.LAST_PART]
 
     async def _at_once(self, codec: SensorDataCodec, key: Key, request: ReadoutRequest) -> Element:
         """The first part inside the IQ result, the others behind it in messages."""
-        parts = self._parts(request)
+        parts = self.parts(request)
         first = await anext(parts)
         if not first.done:
             self._begin(key, State.RUNNING, self._send_rest(codec, key, parts))
@@ -157,10 +157,11 @@ class SensorData:
                 self._message(key, element)
             await asyncio.sleep(0)  # a long history must not hold the loop
 
-    async def _parts(self, request: ReadoutRequest) -> AsyncIterator[Answer]:
-        """Part by part, as it is read: a long history is never in memory at once."""
+    async def parts(self, request: ReadoutRequest, refresh: bool = True) -> AsyncIterator[Answer]:
+        """Part by part, as it is read: a long history is never in memory at once. `refresh`: ask for what is old."""
         chosen = readout.addressed(request, self._things) if request.nodes != () else []
-        await self._refresh(chosen, request)
+        if refresh:
+            await self._refresh(chosen, request)
         parts = Parts(request.id)
         # A part that has neither answered nor failed yet is said too: silence would look like a healthy one.
         for thing in chosen:

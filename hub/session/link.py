@@ -36,6 +36,8 @@ CLOSE_TIMEOUT_S = 2.0
 FIRST_WAIT_S, LAST_WAIT_S = 1.0, 60.0
 MAX_KEPT = 200
 SOFTWARE = "urn:xmpp-iot-hub"  # what XEP-0115 calls the node: whose features these are
+MAX_UNCONFIRMED = 200  # stanzas that the server has not acknowledged; what can wait then waits
+MAX_UNWRITTEN = 262_144  # bytes that the network has not taken
 ACK_EVERY = 20  # stanzas; slixmpp's 5 cost a write each time, and what is lost in a cut is asked for after it
 
 STANZAS = {"iq": Iq, "message": Message, "presence": Presence}
@@ -253,6 +255,14 @@ class Link(Keeper):
             super().send(element)
         else:
             self._kept.append(element)
+
+    @property
+    def congested(self) -> bool:
+        """Whether what can wait should: the server does not keep up, or the network is gone and nobody knows yet."""
+        if len(self.client.plugin["xep_0198"].unacked_queue) > MAX_UNCONFIRMED:
+            return True
+        transport = self.client.transport
+        return transport is not None and transport.get_write_buffer_size() > MAX_UNWRITTEN
 
     def _say_goodbye(self) -> None:
         """Say how much has arrived before leaving (XEP-0198 section 4): servers keep messages that nobody acknowledged

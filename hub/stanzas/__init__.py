@@ -5,6 +5,8 @@
     sensor_data_nf.py    its successor, `urn:nf:iot:sd:1.0` and the same words in two more namespaces
     control_xmpp.py      XEP-0325, `urn:xmpp:iot:control`
     control_nf.py        its successor, `urn:nf:iot:ctr:1.0`, likewise
+    events_xmpp.py       event subscriptions (ProtoXEP iot-events), `urn:xmpp:iot:events`
+    events_nf.py         its successor, `urn:nf:iot:events:1.0`, likewise
     provisioning_xmpp.py XEP-0324, `urn:xmpp:iot:provisioning`
     provisioning_nf.py   its successor, `urn:nf:iot:prov:d:1.0` and `prov:t:1.0`, likewise
     discovery_xmpp.py    XEP-0347, `urn:xmpp:iot:discovery`

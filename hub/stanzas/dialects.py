@@ -16,6 +16,8 @@ from hub.stanzas import (
     control_xmpp,
     discovery_nf,
     discovery_xmpp,
+    events_nf,
+    events_xmpp,
     provisioning_nf,
     provisioning_xmpp,
     sensor_data_nf,
@@ -161,6 +163,12 @@ _CONTROL: tuple[control_xmpp.Control, ...] = (
     control_nf.Control("urn:ieee:iot:ctr:1.0"),
     control_nf.Control("urn:nfi:iot:ctr:1.0"),
 )
+_EVENTS: tuple[events_xmpp.Events, ...] = (
+    events_xmpp.Events(),
+    events_nf.Events("urn:nf:iot:events:1.0", "urn:nf:iot:sd:1.0"),
+    events_nf.Events("urn:ieee:iot:events:1.0", "urn:ieee:iot:sd:1.0"),
+    events_nf.Events("urn:nfi:iot:events:1.0", "urn:nfi:iot:sd:1.0"),
+)
 _PROVISIONING: tuple[ProvisioningCodec, ...] = (
     provisioning_xmpp.Provisioning(),
     provisioning_nf.Provisioning("nf"),
@@ -176,6 +184,7 @@ _DISCOVERY: tuple[DiscoveryCodec, ...] = (
 
 SENSOR_DATA: Mapping[str, SensorDataCodec] = {codec.namespace: codec for codec in _SENSOR_DATA}
 CONTROL: Mapping[str, control_xmpp.Control] = {codec.namespace: codec for codec in _CONTROL}
+EVENTS: Mapping[str, events_xmpp.Events] = {codec.namespace: codec for codec in _EVENTS}
 PROVISIONING: Mapping[str, ProvisioningCodec] = {name: codec for codec in _PROVISIONING for name in codec.namespaces}
 DISCOVERY: Mapping[str, DiscoveryCodec] = {codec.namespace: codec for codec in _DISCOVERY}
 

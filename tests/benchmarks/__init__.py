@@ -20,6 +20,8 @@
     trust.py     the program: decisions from the cache of verdicts, and starting with it
     provisioning.py  the program: what `hub provisioning` costs, decisions, a fleet's first start, memory
 
+    events.py    the program: what event subscriptions cost in time, and on the wire beside pubsub and asking
+
     exi_speed.py, exi_size.py, exi_exificient.py: the codec by itself
 
 How to run

@@ -48,6 +48,11 @@ def test_reads_the_past(house: House) -> None:
         (["set", "greenhouse@localhost", "pump"], 2, "is not THING.PARAMETER=VALUE"),
         (["form", "greenhouse@localhost", "air"], 1, "air has nothing to control"),
         (["form", "greenhouse@localhost", "pump", "lamp"], 1, "no control parameter in common"),
+        (["watch", "greenhouse@localhost", "--change", "air.temperature"], 2, "is not THING.FIELD=BY"),
+        (["watch", "greenhouse@localhost", "--change", "air.temperature=-1"], 2, "a number above 0"),
+        (["watch", "greenhouse@localhost", "--change", "air.nope=1"], 1, "air has no field 'nope'; it has temperature"),
+        (["watch", "greenhouse@localhost", "--min", "5"], 2, "a duration with its unit"),
+        (["watch", "greenhouse@localhost", "--min", "5m", "--max", "1m"], 2, "not shorter than --min"),
         (["frobnicate"], 2, "No such command"),
     ],
 )
@@ -109,13 +114,19 @@ def test_a_stranger_is_refused_everywhere(house: House) -> None:
     for arguments in (["read", house.jid], ["set", house.jid, "pump.output=on"], ["form", house.jid, "pump"]):
         ran = hub(*arguments, account=house.stranger)
         assert ran.code == 1 and "forbidden" in ran.err, ran
-    watching = hub("watch", house.jid, account=house.stranger)
+    watching = hub("watch", house.jid, "--pubsub", account=house.stranger)
     assert watching.code == 1 and "publishes nothing that you may see" in watching.err
+    watching = hub("watch", house.jid, account=house.stranger)
+    assert watching.code == 1 and "forbidden" in watching.err
 
 
-def test_follows_a_hub_line_by_line(house: House) -> None:
+WAYS = [(), ("--change", "air.temperature=0.5", "--min", "500ms", "--max", "2s"), ("--pubsub",)]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=["events", "as asked for", "pubsub"])
+def test_follows_a_hub_line_by_line(house: House, way: tuple[str, ...]) -> None:
     watching = subprocess.Popen(
-        [sys.executable, "-m", "hub", "watch", house.jid, "--json"], stdout=subprocess.PIPE, text=True,
+        [sys.executable, "-m", "hub", "watch", house.jid, "--json", *way], stdout=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), "HUB_ACCOUNT": str(house.owner)},
     )  # fmt: skip
     try:
