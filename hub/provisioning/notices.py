@@ -260,6 +260,11 @@ class Notices:
         for number in list(self._leases):
             await self._store.lease_notice(number, 0)
 
+    def look_again(self) -> None:
+        """Another instance, or the command line, may have added something."""
+        self._looked = float("-inf")
+        self._news.set()
+
     # ------------------------------------------------------------------ sending
 
     async def run(self) -> None:
