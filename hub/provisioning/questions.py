@@ -15,15 +15,16 @@ import datetime as dt
 import enum
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from xml.etree.ElementTree import Element, SubElement
 
 from hub.errors import BadRequest
 from hub.provisioning.model import Rule
 from hub.stanzas.forms import DATA
-from hub.things.model import FieldTypes, NodeRef
+from hub.things.model import FieldTypes, NodeRef, Tokens
 from hub.things.questions import Question, Right
+from hub.trust.cache import digest
 
 FORM_TYPE: Final = "urn:xmpp-iot-hub:owner"
 MAX_SHOWN: Final = 20  # nodes or names
@@ -55,6 +56,8 @@ class Open:
     device: str
     question: Question
     created: dt.datetime
+    asked: str
+    """What the device asked, of which `question` is the part that is this owner's: see `fingerprint`."""
 
     @property
     def key(self) -> str:
@@ -66,6 +69,11 @@ class Open:
         if self.question.right is Right.FRIEND or not names or len(names) > MAX_SHOWN:
             return (Reply.ONCE, Reply.ALWAYS, Reply.NEVER)
         return tuple(Reply)
+
+
+def fingerprint(question: Question) -> str:
+    """The same for the same question, whatever is shown with it."""
+    return digest("", replace(question, tokens=Tokens())).hex()
 
 
 def key_of(device: str, question: Question) -> str:
@@ -82,14 +90,14 @@ def to_json(open_: Open) -> dict[str, Any]:
         "number": open_.number, "device": open_.device, "created": open_.created.isoformat(),
         "right": question.right.value, "jid": question.jid, "names": list(question.names),
         "nodes": None if question.nodes is None else [[n.node_id, n.source_id, n.cache_type] for n in question.nodes],
-        "types": question.types.value,
+        "types": question.types.value, "asked": open_.asked,
     }  # fmt: skip
 
 
 def from_json(kept: dict[str, Any]) -> Open:
     nodes = None if kept["nodes"] is None else tuple(NodeRef(*parts) for parts in kept["nodes"])
     question = Question(Right(kept["right"]), kept["jid"], nodes, tuple(kept["names"]), FieldTypes(kept["types"]))
-    return Open(kept["number"], kept["device"], question, dt.datetime.fromisoformat(kept["created"]))
+    return Open(kept["number"], kept["device"], question, dt.datetime.fromisoformat(kept["created"]), kept["asked"])
 
 
 # --------------------------------------------------------------------------- what the owner sees

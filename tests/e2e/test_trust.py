@@ -572,9 +572,22 @@ async def test_what_is_allowed_once_is_allowed_once(world: TrustWorld, state: Pa
         for number in range(1, 11):
             server.reads[READER] = ""
             await read(reader, SENSOR, number, "momentary='true'")
-            del server.reads[READER]
             refused = await reader.ask(HUB, "get", request(SENSOR, 100 + number, "momentary='true'"))
             assert condition(refused) == "forbidden"
+            await server.clear_cache()
+
+
+async def test_of_several_who_wait_for_what_is_allowed_once_one_gets_it(world: TrustWorld, state: Path) -> None:
+    async with (
+        authority(world) as server, running(config(world, state)) as node, world.person("reader") as reader,
+    ):  # fmt: skip
+        await claimed(node, server)
+        server.once = True
+        for turn in range(10):
+            server.reads[READER] = ""
+            asking = [reader.ask(HUB, "get", request(SENSOR, 10 * turn + n, "momentary='true'")) for n in range(5)]
+            answers = [iq.get("type") for iq in await asyncio.gather(*asking)]
+            assert sorted(answers) == ["error"] * 4 + ["result"]
             await server.clear_cache()
 
 
