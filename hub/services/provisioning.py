@@ -27,9 +27,9 @@ from hub.services.servers import Servers, speaks_for
 from hub.services.tokens import TokenKeeper
 from hub.stanzas.dialects import PROVISIONING_REQUESTS, ProvisioningCodec
 from hub.stanzas.provisioning import ProvisioningRequest
-from hub.things.questions import Question, Verdict, narrowed_to
+from hub.things.questions import Question, Verdict, is_whole, narrowed_to
 from hub.trust.cache import VerdictCache
-from hub.trust.provisioned import Trust, is_whole
+from hub.trust.provisioned import Trust
 
 log = logging.getLogger(__name__)
 

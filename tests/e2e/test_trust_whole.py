@@ -143,6 +143,8 @@ async def test_from_first_start_over_claim_and_the_owners_word_to_the_absence_of
     log = tmp_path / "state" / "audit.jsonl"
     assert {finding.kind for finding in verify(log).findings} <= {Kind.NOTED}, "a kill is noted, and nothing is missing"
     lines = [(entry.who, entry.what, entry.answer) for entry in entries(log)]
+    remembered = [entry for entry in entries(log) if entry.rule == "provisioning: cache" and entry.answer == "allowed"]
+    assert "reader@localhost" in {entry.who for entry in remembered}, "also what was decided without a server"
     assert ("owner@localhost/raw", "set pump: output=true", "done") in lines
     assert any(who == "reader@localhost" and what.startswith("read air, pump") for who, what, _ in lines)
 

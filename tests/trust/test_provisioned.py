@@ -459,3 +459,62 @@ async def test_two_hundred_hubs_that_start_at_once_ask_their_caches_and_not_the_
     assert len(servers.asked) == 200
     assert await asked_of_all() == first
     assert len(servers.asked) == 200, "nobody asked again"
+
+
+# --------------------------------------------------------------------------- what is at hand
+
+VERDICTS = [WHOLE, REFUSED, Verdict(True, (AIR,)), Verdict(True, names=("output",)),
+            Verdict(True, (AIR, PUMP), ("temperature",), FieldTypes.MOMENTARY)]  # fmt: skip
+REQUESTS = [reading(), reading((AIR,)), reading(names=("output",)), reading((AIR, LAMP), ("temperature",)),
+            reading((PUMP, AIR, PUMP)), reading(()), reading(types=FieldTypes.ALL)]  # fmt: skip
+
+
+@given(st.lists(st.one_of(
+    st.tuples(st.just("ask"), st.integers(0, 6), st.sampled_from([READER, OWNER])),
+    st.tuples(st.just("answer"), st.integers(0, 4), st.sampled_from([HOME, OTHER])),
+    st.tuples(st.just("clear"), st.just(0), st.just("")),
+    st.tuples(st.just("owner"), st.integers(0, 1), st.just("")),
+    st.tuples(st.just("servers"), st.integers(0, 1), st.just("")),
+    st.tuples(st.just("things"), st.integers(0, 2), st.just("")),
+), max_size=40))  # fmt: skip
+async def test_what_is_at_hand_is_what_would_be_decided_anew(steps: list[tuple[str, int, str]]) -> None:
+    site = Site(servers=(HOME, OTHER))
+    things = dict(THINGS)
+    site.judge = Provisioned(things, site.trust, site.cache, site.servers.ask)
+
+    async def outcome(judge: Provisioned, number: int, who: str) -> object:
+        try:
+            return await judge.may_read(who, REQUESTS[number])
+        except Forbidden as refusal:
+            return type(refusal)
+
+    for step, number, of in steps:
+        match step:
+            case "ask":
+                for _ in range(2):
+                    found = await outcome(site.judge, number, of)
+                    anew = Provisioned(things, site.trust, site.cache, site.servers.ask)
+                    assert found == await outcome(anew, number, of)
+            case "answer":
+                site.servers.answers[of] = VERDICTS[number]
+            case "clear":
+                site.cache.clear()
+            case "owner":
+                site.trust.owner = ("", OWNER)[number]
+            case "servers":
+                site.trust.servers = ((HOME,), (HOME, OTHER))[number]
+            case "things":
+                name = ("air", "pump", "lamp")[number]
+                if things.pop(name, None) is None:
+                    things[name] = thing(name, ["temperature", "output"])
+
+
+async def test_what_is_at_hand_is_noted_and_its_tokens_too() -> None:
+    site, shown = Site(), list[Tokens]()
+    site.judge = Provisioned(THINGS, site.trust, site.cache, site.servers.ask,
+                             note=lambda *said: site.noted.append(said), shown=lambda tokens, _: shown.append(tokens))
+    request = replace(reading(), tokens=Tokens(device="T"))
+    for _ in range(4):
+        await site.judge.may_read(READER, request)
+    assert site.sources == [SERVER, CACHE, CACHE, CACHE] and shown == [Tokens(device="T")] * 4
+    assert len({question for question, *_ in site.noted}) == 1
