@@ -49,6 +49,7 @@ HELP: Final = """\
 things: what you own
 rules: who may do what with it
 questions: what waits for your answer
+N once, N always, N field, N never: your answer to question N
 forget N: take rule N back
 help: this"""
 

@@ -121,21 +121,32 @@ def wish(device: str, question: Question) -> str:
         return f"{who} wants to know {thing}, and to see when it is online"
     verb = "read" if question.right is Right.READ else "set"
     what = f"{_listed(question.names)} of " if question.names else "" if verb == "read" else "everything of "
+    return f"{who} wants to {verb} {what}{thing}{_nodes(question)}"
+
+
+def _nodes(question: Question) -> str:
     nodes = [node.node_id for node in question.nodes or () if node.node_id]
-    return f"{who} wants to {verb} {what}{thing}" + (f" ({_listed(nodes)})" if nodes else "")
+    return f" ({_listed(nodes)})" if nodes else ""
 
 
 def _label(open_: Open, reply: Reply) -> str:
-    if reply is Reply.FIELD:
-        names = open_.question.names
-        return f"only {'this field' if len(names) == 1 else 'these fields'}, always: {_listed(names)}"
-    return {Reply.ONCE: "once, within the next 5 minutes", Reply.ALWAYS: "always", Reply.NEVER: "never"}[reply]
+    question, thing = open_.question, plain(open_.device)
+    if reply is Reply.ONCE:
+        return "once, within the next 5 minutes"
+    if question.right is Right.FRIEND:
+        return reply.value
+    verb = "read" if question.right is Right.READ else "set"
+    if reply is Reply.NEVER:
+        return f"never: nothing there is to {verb} of {thing}"
+    if reply is Reply.ALWAYS:
+        return f"always: all there is to {verb} of {thing}{_nodes(question)}"
+    return f"always, but only {'this field' if len(question.names) == 1 else 'these fields'}: {_listed(question.names)}"
 
 
 def body(open_: Open) -> str:
     numbers = {reply: number for number, reply in _WORDS.items() if number.isdigit()}
     lines = [f"{wish(open_.device, open_.question)}.", "Answer with a number or a word:"]
-    lines += [f"{numbers[reply]} {_label(open_, reply)}" + (" (field)" if reply is Reply.FIELD else "")
+    lines += [f"{numbers[reply]} {_label(open_, reply)}" + (' (or "field")' if reply is Reply.FIELD else "")
               for reply in open_.replies]  # fmt: skip
     lines.append(f"This is question {open_.number}: with others open, answer \"{open_.number} always\" and so on. "
                  "Until you answer it is refused, and the question ends after a day.")  # fmt: skip
