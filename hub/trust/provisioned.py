@@ -47,6 +47,8 @@ Request = tuple[str, tuple[NodeRef, ...] | None, tuple[str, ...], FieldTypes, To
 Reads = tuple[tuple[NodeRef, ...] | None, tuple[str, ...], FieldTypes]
 """Nodes, names and types of a readout that are left."""
 
+WEAKEST_FIRST: Final = (UNCLAIMED, OFFLINE, SERVER, CACHE, ITSELF)
+MAX_ASKED: Final = 1_000  # nodes of one question; more are asked about in several
 MAX_RECENT: Final = 100  # requests whose decision is at hand without going through everything again
 MAX_NAMED: Final = 20  # nodes and names of such a request: who names more waits some microseconds longer
 
@@ -127,7 +129,7 @@ class Provisioned:
         left, source = await self._decision(question)
         self._note(question, left, source)
         recent = _Recent(descriptions, servers, question, left, self._readable(nodes, names, question, left))
-        if source == CACHE and len(nodes or ()) + len(names) <= MAX_NAMED:
+        if source == CACHE and len(nodes or ()) + len(names) <= MAX_NAMED and len(these) <= MAX_ASKED:
             keys = [self._cache.key(server, question) for server in servers]
             recent.verdicts = tuple((key, self._cache.look(key)) for key in keys)
             self._recent[asked] = recent
@@ -274,6 +276,15 @@ class Provisioned:
         return left
 
     async def _decision(self, question: Question) -> tuple[Verdict, str]:
+        nodes = question.nodes or ()
+        if len(nodes) <= MAX_ASKED:
+            return await self._answered(question)
+        parts = [replace(question, nodes=nodes[at : at + MAX_ASKED]) for at in range(0, len(nodes), MAX_ASKED)]
+        answers = [await self._answered(part) for part in parts]
+        sources = {source for _, source in answers}
+        return _joined([left for left, _ in answers]), next(each for each in WEAKEST_FIRST if each in sources)
+
+    async def _answered(self, question: Question) -> tuple[Verdict, str]:
         if question.right is Right.FRIEND and self._trust.includes(question.jid):
             return Verdict(True), ITSELF
         if not question.jid or not self._trust.owner:
@@ -309,6 +320,22 @@ class Provisioned:
         if question.right is Right.FRIEND:
             return Verdict(any(self._lenient(name) for name in self._things))
         return narrowed_to(question, Verdict(True, tuple(n for n in question.nodes or () if self._lenient(n.node_id))))
+
+
+def _joined(parts: Iterable[Verdict]) -> Verdict:
+    """What is left of a question that was asked in parts, each about other nodes. Names and types are those that are
+    left of every part: never more than was allowed, and less where the parts differ."""
+    allowed = [part for part in parts if part.allowed]
+    if not allowed:
+        return REFUSED
+    first, *others = allowed
+    names = tuple(name for name in first.names if all(name in part.names for part in others))
+    types = first.types
+    for part in others:
+        types &= part.types
+    if bool(names) != bool(first.names) or bool(types) != bool(first.types):
+        return REFUSED
+    return Verdict(True, tuple(node for part in allowed for node in part.nodes or ()), names, types)
 
 
 def most_forgiving(question: Question, verdicts: Iterable[Verdict]) -> Verdict:

@@ -13,12 +13,23 @@ from hypothesis import strategies as st
 
 from devices.base import FieldSpec, ParameterSpec, ValueType
 from hub.errors import BadRequest, Forbidden, PeerSilent
+from hub.stanzas import bounded
 from hub.things.model import Assignment, Command, FieldTypes, NodeRef, ReadoutRequest, Tokens
 from hub.things.questions import REFUSED, Question, Right, Verdict, narrowed_to
 from hub.things.thing import Description, Thing
 from hub.trust.access import FormScope
 from hub.trust.cache import VerdictCache
-from hub.trust.provisioned import CACHE, ITSELF, OFFLINE, SERVER, UNCLAIMED, Provisioned, Trust, most_forgiving
+from hub.trust.provisioned import (
+    CACHE,
+    ITSELF,
+    MAX_ASKED,
+    OFFLINE,
+    SERVER,
+    UNCLAIMED,
+    Provisioned,
+    Trust,
+    most_forgiving,
+)
 
 HOME, OTHER = "provisioning.example.org", "other.example.org"
 OWNER, READER = "owner@example.org", "reader@example.org"
@@ -459,6 +470,42 @@ async def test_two_hundred_hubs_that_start_at_once_ask_their_caches_and_not_the_
     assert len(servers.asked) == 200
     assert await asked_of_all() == first
     assert len(servers.asked) == 200, "nobody asked again"
+
+
+# --------------------------------------------------------------------------- more than fits into a question
+
+
+@pytest.mark.parametrize(("answers", "left"), [
+    ([WHOLE, WHOLE, WHOLE], (2500, ("level", "output"))),
+    ([WHOLE, REFUSED, WHOLE], (1500, ("level", "output"))),
+    ([WHOLE, Verdict(True, names=("output",)), WHOLE], (2500, ("output",))),
+    ([Verdict(True, names=("level",)), Verdict(True, names=("output",)), WHOLE], None),
+    ([REFUSED, REFUSED, REFUSED], None),
+    ([WHOLE, None, WHOLE], (1500, ("level", "output"))),
+])  # fmt: skip
+async def test_a_hub_with_more_things_asks_in_parts_and_never_reads_more_than_each_allows(
+    answers: list[Verdict | None], left: tuple[int, tuple[str, ...]] | None
+) -> None:
+    assert MAX_ASKED == bounded.MAX_NODES
+    things = {f"t{n}": thing(f"t{n}", ["level", "output"]) for n in range(2500)}
+    asked: list[Question] = []
+
+    async def ask(question: Question, servers: Sequence[str]) -> Mapping[str, Verdict]:
+        asked.append(question)
+        answer = answers[int((question.nodes or ())[0].node_id[1:]) // 1000]
+        return {} if answer is None else {servers[0]: answer}
+
+    judge = Provisioned(things, Trust((HOME,), "", OWNER), VerdictCache(None, 100), ask)
+    for _ in range(2):
+        if left is None:
+            with pytest.raises(Forbidden):
+                await judge.may_read(READER, reading())
+        else:
+            request = await judge.may_read(READER, reading())
+            nodes, names = request.nodes or tuple(NodeRef(name) for name in things), request.names or left[1]
+            assert (len(nodes), names) == left
+    assert [len(question.nodes or ()) for question in asked[:3]] == [1000, 1000, 500]
+    assert len(asked) == (3 if None not in answers else 4), "each part is remembered by itself"
 
 
 # --------------------------------------------------------------------------- what is at hand
