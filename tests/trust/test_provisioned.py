@@ -565,3 +565,42 @@ async def test_what_is_at_hand_is_noted_and_its_tokens_too() -> None:
         await site.judge.may_read(READER, request)
     assert site.sources == [SERVER, CACHE, CACHE, CACHE] and shown == [Tokens(device="T")] * 4
     assert len({question for question, *_ in site.noted}) == 1
+
+
+def _another_answer(site: Site, _: dict[str, Thing]) -> None:
+    site.servers.answers = dict.fromkeys((HOME, OTHER), REFUSED)
+    site.cache.clear()
+
+
+def _no_owner(site: Site, _: dict[str, Thing]) -> None:
+    site.trust.owner = ""
+
+
+def _another_server(site: Site, _: dict[str, Thing]) -> None:
+    site.servers.answers[OTHER] = REFUSED
+    site.trust.servers = (OTHER,)
+
+
+def _less_things(_: Site, things: dict[str, Thing]) -> None:
+    del things["air"]
+
+
+def _other_fields(_: Site, things: dict[str, Thing]) -> None:
+    things["air"].describe(Description("air", fields=(FieldSpec("pressure", ValueType.NUMERIC),)))
+
+
+@pytest.mark.parametrize("count", [3, MAX_ASKED + 1])
+@pytest.mark.parametrize("change", [_another_answer, _no_owner, _another_server, _less_things, _other_fields])
+async def test_what_is_at_hand_ends_with_what_it_came_from(
+    change: Callable[[Site, dict[str, Thing]], None], count: int
+) -> None:
+    site = Site(Verdict(True, (AIR,), ("temperature",)))
+    things = {"air": thing("air", ["temperature", "humidity"])}
+    things |= {f"t{n}": thing(f"t{n}", ["level"]) for n in range(1, count)}
+    site.judge = Provisioned(things, site.trust, site.cache, site.servers.ask)
+    for _ in range(4):
+        left = await site.judge.may_read(READER, reading())
+        assert (left.nodes, left.names) == ((AIR,), ("temperature",))
+    change(site, things)
+    with pytest.raises(Forbidden):
+        await site.judge.may_read(READER, reading())
