@@ -65,7 +65,7 @@ class ProvisioningServer:
         component = Component(ComponentAccount(jid, secret, (host.strip("[]"), int(port))))
         self.link = ComponentLink(component, self._link_changed)
         self.notices = Notices(self.store, jid, self.link.send, encode_notice, time.monotonic, _wall)
-        self.changes = Changes(self.store, self.notices, jid, _wall)
+        self.changes = Changes(self.store, self.notices, self.audit, jid, _wall)
         self.knowledge = self.changes.knowledge = Knowledge(self.store, self.changes.rules_changed)
         self.knowledge.news = self.notices.look_again
         self.registry = Registry(self.store, self.knowledge, self.notices, self.audit, time.monotonic,

@@ -259,6 +259,21 @@ async def test_a_leave_never_overrules_a_rule(tmp_path: Path) -> None:
         assert verdict.allowed and verdict.names == ("a",)
 
 
+async def test_who_changed_which_rule_is_recorded_wherever_it_was_done(tmp_path: Path) -> None:
+    async with desk(tmp_path) as made:
+        rule = await made.store.add_rule(Rule(Right.READ, True, who=("ann@x",), owner="owner@x"))
+        await made.store.set_group("family", ("ann@x", "bob@x"))
+        await made.knowledge.look()
+        await made.store.remove_rule(rule.id)
+        await made.store.set_group("family", ())
+        await made.knowledge.look()
+        line = "ann@x may read all that is yours"
+        assert made.recorded == [
+            ("owner@x", "rule 1", line, "added"), ("operator", "group family", "ann@x, bob@x", "set"),
+            ("owner@x", "rule 1", line, "removed"), ("operator", "group family", "", "removed"),
+        ]  # fmt: skip
+
+
 async def test_a_leave_is_for_what_was_asked_and_another_question_does_not_use_it_up(tmp_path: Path) -> None:
     async with desk(tmp_path) as made:
         await made.claimed()
