@@ -17,6 +17,7 @@ from typing import Any, Final
 from hub.config.trust import Trust as TrustConfig
 from hub.errors import HubError
 from hub.services.contacts import Contacts
+from hub.services.decisions import DecisionLog
 from hub.services.provisioning import Provisioning
 from hub.services.registration import Hooks, Plan, Registration, trusting
 from hub.services.router import Service
@@ -27,16 +28,17 @@ from hub.stanzas.provisioning import TagValues
 from hub.things.model import Tokens
 from hub.things.questions import Question, Verdict, bare
 from hub.things.thing import Thing
-from hub.trust.audit import Recorder, words
+from hub.trust.audit import Recorder
 from hub.trust.cache import VerdictCache
 from hub.trust.ownership import Ownership, Record
-from hub.trust.provisioned import CACHE, ITSELF, Provisioned, Trust, is_whole
+from hub.trust.provisioned import CACHE, ITSELF, OFFLINE, SERVER, UNCLAIMED, Provisioned, Trust
 from hub.trust.tokens import TokenTraffic
 
 log = logging.getLogger(__name__)
 
 KEY_BYTES: Final = 20
 RECORD, VERDICTS = "trust.json", "verdicts.log"
+RULES: Final = {source: f"{Provisioned.name}: {source}" for source in (CACHE, SERVER, OFFLINE, UNCLAIMED, ITSELF)}
 PRODUCT: Final[TagValues] = {"MODEL": "xmpp-iot-hub"}
 
 Search = Callable[[str | None], None]
@@ -59,7 +61,7 @@ class Authority:
         trusting(self.trust, self.ownership, self._plan)
         trusted = f"{bare(account)}: {' '.join(sorted(config.servers)) or 'discovered'}"
         self._cache = VerdictCache(folder / VERDICTS, config.cache, trusted)
-        self._recorder = recorder
+        self._decisions = DecisionLog(recorder, time.monotonic)
         self._traffic, self._key = TokenTraffic(), token_key(config)
         self._tokens: TokenKeeper | None = None
         self.judge = Provisioned(things, self.trust, self._cache, self._ask, lenient, self._decided, self._shown)
@@ -106,6 +108,7 @@ class Authority:
 
     def close(self) -> None:
         self.disconnect()
+        self._decisions.close()
         self._cache.close()
 
     async def _ask(self, question: Question, servers: Sequence[str]) -> Mapping[str, Verdict]:
@@ -115,15 +118,7 @@ class Authority:
         self._traffic.arrived(tokens, caller, time.monotonic())
 
     def _decided(self, question: Question, left: Verdict, source: str) -> None:
-        """What is remembered was logged when it was decided."""
-        if source in (CACHE, ITSELF):
-            return
-        asked = words(question.right, [node.node_id for node in question.nodes or ()], question.names)
-        answer = "refused"
-        if left.allowed:
-            rest = words("", [node.node_id for node in left.nodes or ()], left.names)
-            answer = "allowed" if is_whole(question, left) else f"in part: {rest}"
-        self._recorder.record(question.jid, asked, f"{self.judge.name}: {source}", answer)
+        self._decisions.decided(question, left, RULES[source], remembered=source != SERVER)
 
     def _look_for_owner(self, registered: TagValues | None, registry: str) -> None:
         self._search(None if registered is None else iotdisco.encode_uri(registered, registry))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ from hub.node_telemetry import Remembering
 from hub.services.audit import Audit
 from hub.services.contacts import Contacts
 from hub.services.control import Control
+from hub.services.decisions import DecisionLog, Recorded
 from hub.services.discovery import RESOURCE, announce
 from hub.services.events import Events
 from hub.services.followers import Followers, Publication
@@ -69,6 +71,7 @@ class Node:
         self._stop = asyncio.Event()
         self.audit = Audit(state_dir(config) / "audit.jsonl")
         self.authority: Authority | None = None
+        self._decisions = DecisionLog(self.audit, time.monotonic)
         self._judge: Judge = AccessLists()
         self._decide_by(config)
         self.memory = Remembering(state_dir(config), config.history, config.telemetry.backlog)
@@ -124,6 +127,7 @@ class Node:
             await self.memory.close()
             if self.authority is not None:
                 self.authority.close()
+            self._decisions.close()
             await self.audit.stop()
             self.buses.close()
 
@@ -174,7 +178,7 @@ class Node:
                 self._connect(account)
         else:
             if new.trust is None:
-                self._judge = AccessLists(new.access.read, new.access.control)
+                self._judge = self._lists(new)
             self._review()
         if old.telemetry != new.telemetry or old.things != new.things or old.access != new.access:
             self.publisher.configure(self._pacers(), new.telemetry.backlog)
@@ -223,13 +227,16 @@ class Node:
         """Raises StoreError when there is no place for what a provisioning server needs kept."""
         if self.authority is not None:
             self.authority.close()
-        self.authority, self._judge = None, AccessLists(config.access.read, config.access.control)
+        self.authority, self._judge = None, self._lists(config)
         if config.trust is not None:
             from hub.authority import Authority  # a mebibyte that a hub with [access] does without
 
             self.authority = Authority(config.trust, config.xmpp.jid, state_dir(config), self.things, self._lenient,
                                        self._search, self._review, self.audit)  # fmt: skip
             self._judge = self.authority.judge
+
+    def _lists(self, config: Config) -> Judge:
+        return Recorded(AccessLists(config.access.read, config.access.control), self._decisions)
 
     def _lenient(self, thing: str) -> bool:
         return thing in self.config.things and self.config.things[thing].keys.offline == "allow-owner"

@@ -65,8 +65,9 @@ class ProvisioningServer:
         component = Component(ComponentAccount(jid, secret, (host.strip("[]"), int(port))))
         self.link = ComponentLink(component, self._link_changed)
         self.notices = Notices(self.store, jid, self.link.send, encode_notice, time.monotonic, _wall)
-        self.changes = Changes(self.store, self.notices, jid, _wall)
+        self.changes = Changes(self.store, self.notices, self.audit, jid, _wall)
         self.knowledge = self.changes.knowledge = Knowledge(self.store, self.changes.rules_changed)
+        self.knowledge.news = self.notices.look_again
         self.registry = Registry(self.store, self.knowledge, self.notices, self.audit, time.monotonic,
                                  taken(RegistryLimits, settings))  # fmt: skip
         self.notices.told["disowned"] = lambda notice: self.registry.disowned(notice.to)
@@ -106,6 +107,7 @@ class ProvisioningServer:
                 "hours": self._regularly(CLOCK_S, self.changes.look_at_clock),
                 "askers": self._regularly(SAVE_S, self.decisions.save),
                 "questions": self._regularly(SWEEP_S, self.owners.sweep),
+                "tokens": self._regularly(SWEEP_S, self.tokens.sweep),
             }  # fmt: skip
             for name, job in jobs.items():
                 tasks.append(asyncio.create_task(job, name=name))

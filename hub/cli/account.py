@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from hub.errors import LinkError
 from hub.node import account_of
 from hub.session.client import Client
 from hub.session.link import Link
+from hub.things.model import Tokens
 
 LOGIN_TIMEOUT_S = 30.0
 
@@ -35,6 +37,27 @@ account_option = click.option(
     "--account", "account_file", type=click.Path(path_type=Path), default=default_file,
     help="The file with your own [xmpp] jid and password_file.  [default: $HUB_ACCOUNT or ~/.config/hub/account.toml]",
 )  # fmt: skip
+
+
+def tokens_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `tokens`: what the caller shows with a request."""
+
+    @wraps(command)
+    def with_tokens(
+        *, device_token: tuple[str, ...], service_token: tuple[str, ...], user_token: tuple[str, ...], **given: Any
+    ) -> Any:
+        joined = (" ".join(service_token), " ".join(device_token), " ".join(user_token))  # section 3.1.5
+        return command(tokens=Tokens(*joined), **given)
+
+    made = with_tokens
+    for kind in ("user", "service", "device"):
+        made = click.option(
+            f"--{kind}-token", multiple=True, metavar="TOKEN",
+            help=f"A {kind} token to show, given to your address by the hub's provisioning server.",
+        )(made)  # fmt: skip
+    return made
+
+
 timeout_option = click.option("--timeout", default=15.0, show_default=True, help="Seconds to wait for the hub.")
 
 

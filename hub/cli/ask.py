@@ -12,7 +12,7 @@ import click
 
 from devices.base import Value, ValueType
 from hub.cli import show
-from hub.cli.account import account_option, logged_in, run, timeout_option
+from hub.cli.account import account_option, logged_in, run, timeout_option, tokens_options
 from hub.cli.text import printable
 from hub.errors import PeerError, PeerRefused
 from hub.services.peer import Peer
@@ -24,6 +24,7 @@ from hub.things.model import (
     NodeRef,
     Reading,
     ReadoutRequest,
+    Tokens,
     Trouble,
 )
 from hub.things.values import parse_datetime, parse_text
@@ -49,11 +50,12 @@ def waiting(what: str) -> AbstractContextManager[Any]:
 @click.option("--from", "start", help="History since then (2026-11-21T08:00:00Z).")
 @click.option("--to", "end", help="History until then.")
 @json_option
+@tokens_options
 @account_option
 @timeout_option
 def read(
     jid: str, things: tuple[str, ...], history: bool, start: str | None, end: str | None,
-    as_json: bool, account_file: Path, timeout: float,
+    as_json: bool, tokens: Tokens, account_file: Path, timeout: float,
 ) -> None:  # fmt: skip
     """Read the values of a hub: all of them, of some THINGs, or single fields."""
     types = FieldTypes.ALL if history or start or end else FieldTypes.PRESENT
@@ -62,7 +64,7 @@ def read(
     since, until = _moment(start, "--from"), _moment(end, "--to")
 
     def request(id_: str) -> ReadoutRequest:
-        return ReadoutRequest(id_, nodes or None, names, types, since, until)
+        return ReadoutRequest(id_, nodes or None, names, types, since, until, tokens=tokens)
 
     readings, troubles = run(_read(jid, request, account_file, timeout))
     readings.sort(key=lambda reading: (reading.node.node_id, reading.timestamp))
@@ -106,15 +108,18 @@ def _moment(text: str | None, option: str) -> dt.datetime | None:
 @click.argument("jid")
 @click.argument("assignments", nargs=-1, required=True, metavar="THING.PARAMETER=VALUE...")
 @json_option
+@tokens_options
 @account_option
 @timeout_option
-def set_(jid: str, assignments: tuple[str, ...], as_json: bool, account_file: Path, timeout: float) -> None:
+def set_(
+    jid: str, assignments: tuple[str, ...], as_json: bool, tokens: Tokens, account_file: Path, timeout: float
+) -> None:
     """Set parameters, in the order given, and show what is read back.
 
     A switch takes on and off. With one controllable thing its name may be left out: PARAMETER=VALUE.
     """
     wanted = [_assignment(text) for text in assignments]
-    readings = run(_set(jid, wanted, account_file, timeout))
+    readings = run(_set(jid, wanted, tokens, account_file, timeout))
     if as_json:
         show.print_json([show.as_json(reading, field) for reading in readings for field in reading.fields])
     else:
@@ -130,25 +135,28 @@ def _assignment(text: str) -> tuple[str, str, str]:
     return thing, parameter, value
 
 
-async def _set(jid: str, wanted: list[tuple[str, str, str]], account_file: Path, timeout: float) -> list[Reading]:
+async def _set(
+    jid: str, wanted: list[tuple[str, str, str]], tokens: Tokens, account_file: Path, timeout: float
+) -> list[Reading]:
     with waiting(f"setting {jid} …"):
         async with logged_in(account_file) as client:
             peer = Peer(client, jid, timeout)
             await peer.find()
-            commands = [await _command(peer, thing, wanted) for thing in dict.fromkeys(t for t, _, _ in wanted)]
+            commands = [await _command(peer, thing, wanted, tokens) for thing in dict.fromkeys(t for t, _, _ in wanted)]
             done: list[Reading] = []
             for command in commands:  # everything was checked before the first one moves anything
                 await peer.carry_out(command)
                 names = tuple(assignment.name for assignment in command.assignments)
-                request = partial(ReadoutRequest, nodes=command.nodes, names=names, types=FieldTypes.PRESENT)
+                request = partial(ReadoutRequest, nodes=command.nodes, names=names, types=FieldTypes.PRESENT,
+                                  tokens=tokens)  # fmt: skip
                 async for answer in peer.read(request):
                     done.extend(answer.readings)
             return done
 
 
-async def _command(peer: Peer, thing: str, wanted: list[tuple[str, str, str]]) -> Command:
+async def _command(peer: Peer, thing: str, wanted: list[tuple[str, str, str]], tokens: Tokens) -> Command:
     """The command for one thing, typed by its own form."""
-    _, fields = await peer.form((thing,) if thing else ())
+    _, fields = await peer.form((thing,) if thing else (), tokens)
     known = {field.name: field for field in fields}
     assignments = []
     for of, name, text in wanted:
@@ -157,7 +165,7 @@ async def _command(peer: Peer, thing: str, wanted: list[tuple[str, str, str]]) -
         if name not in known:
             raise PeerRefused("item-not-found", f"{thing or 'it'} has no parameter {name!r}; it has {', '.join(known)}")
         assignments.append(Assignment(name, typed(known[name], text), known[name].type))
-    return Command((NodeRef(thing),) if thing else None, tuple(assignments))
+    return Command((NodeRef(thing),) if thing else None, tuple(assignments), tokens=tokens)
 
 
 def typed(field: FormField, text: str) -> Value:
@@ -179,11 +187,14 @@ def typed(field: FormField, text: str) -> Value:
 @click.argument("jid")
 @click.argument("things", nargs=-1, metavar="[THING]...")
 @json_option
+@tokens_options
 @account_option
 @timeout_option
-def form(jid: str, things: tuple[str, ...], as_json: bool, account_file: Path, timeout: float) -> None:
+def form(
+    jid: str, things: tuple[str, ...], as_json: bool, tokens: Tokens, account_file: Path, timeout: float
+) -> None:
     """Show what can be set: of one THING, or what several have in common."""
-    title, fields = run(_form(jid, things, account_file, timeout))
+    title, fields = run(_form(jid, things, tokens, account_file, timeout))
     if as_json:
         show.print_json({"title": title, "parameters": [_form_json(field) for field in fields]})
         return
@@ -195,13 +206,13 @@ def form(jid: str, things: tuple[str, ...], as_json: bool, account_file: Path, t
 
 
 async def _form(
-    jid: str, things: tuple[str, ...], account_file: Path, timeout: float
+    jid: str, things: tuple[str, ...], tokens: Tokens, account_file: Path, timeout: float
 ) -> tuple[str, tuple[FormField, ...]]:
     with waiting(f"asking {jid} …"):
         async with logged_in(account_file) as client:
             peer = Peer(client, jid, timeout)
             await peer.find()
-            return await peer.form(things)
+            return await peer.form(things, tokens)
 
 
 def _allowed(field: FormField) -> str:

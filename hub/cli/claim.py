@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from xml.etree.ElementTree import Element
 
 import click
@@ -25,6 +25,8 @@ from hub.stanzas.provisioning import DiscoveryRequest
 from hub.things.model import NodeRef
 from hub.things.questions import bare
 from hub.trust.ownership import State, read_record
+
+KEY: Final = "KEY"
 
 registry_option = click.option(
     "--registry", default="", metavar="JID", help="The registry.  [default: what the URI names, or your server hosts]"
@@ -65,8 +67,12 @@ def claim(
         said = iotdisco.decode(uri)
     except BadRequest as error:
         raise click.BadParameter(str(error), param_hint="URI") from None
+    if KEY not in said.tags:
+        raise click.BadParameter(f"it has no {KEY}: put the whole of it into quotes ('iotdisco:…;KEY=…'), for a shell "
+                                 "ends a command at a semicolon", param_hint="URI")  # fmt: skip
     thing = run(_claim(said, registry, not private, account_file, timeout))
     click.echo(printable(f"{thing} is yours"))
+    click.echo("What others want of it you are asked in chat; `hub disown` gives it up.", err=True)
 
 
 @click.command()
@@ -77,6 +83,7 @@ def claim(
 def remove(jid: str, registry: str, account_file: Path, timeout: float) -> None:
     """Take a hub of yours out of the registry: searches do not find it any more. It stays yours."""
     run(_about(DiscoveryRequest.REMOVE, jid, registry, account_file, timeout))
+    click.echo(printable(f"{bare(jid)} is found by nobody any more; it is still yours"))
 
 
 @click.command()
@@ -87,6 +94,7 @@ def remove(jid: str, registry: str, account_file: Path, timeout: float) -> None:
 def disown(jid: str, registry: str, account_file: Path, timeout: float) -> None:
     """Give a hub up: it refuses everybody until somebody claims it with its new code. It has to be online."""
     run(_about(DiscoveryRequest.DISOWN, jid, registry, account_file, timeout))
+    click.echo(printable(f"{bare(jid)} is nobody's now, and shows a new code"))
 
 
 def _uri_of(config_file: Path) -> str:
@@ -99,7 +107,8 @@ def _uri_of(config_file: Path) -> str:
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise HubError(f"{path} cannot be read ({error}); run this as the hub's user") from None
     if record is None or record.state is State.UNREGISTERED:
-        raise HubError("this hub has not registered yet: start it with `hub node`")
+        raise HubError("this hub has not registered yet: it does when it runs (`hub node`) and reaches a registry; its "
+                       "log says what it waits for")  # fmt: skip
     if record.state is not State.UNCLAIMED:
         raise HubError(f"this hub belongs to {record.owner} already")
     return claim_uri(config.trust, record)

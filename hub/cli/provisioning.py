@@ -14,16 +14,18 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any
 
 import click
 
 from hub import notify
 from hub.cli.exits import NO
 from hub.cli.log import start_log
+from hub.cli.stores import DEFAULT_CONFIG, config_option, with_store
 from hub.cli.text import printable
+from hub.cli.tokens import tokens
 from hub.cli.users import users
 from hub.config.file import load_provisioning
 from hub.errors import StoreError
@@ -39,8 +41,6 @@ from hub.things.questions import Question, Right, Verdict
 
 log = logging.getLogger("hub.provisioning")
 
-DEFAULT_CONFIG: Final = Path("/etc/hub/provisioning.toml")
-T = TypeVar("T")
 
 
 class _RunsByDefault(click.Group):
@@ -60,6 +60,7 @@ def provisioning() -> None:
     """
 
 
+provisioning.add_command(tokens)
 provisioning.add_command(users)
 
 
@@ -104,32 +105,6 @@ async def _watchdog() -> None:
         await asyncio.sleep(interval)
 
 
-# --------------------------------------------------------------------------- the store, for the other commands
-
-
-config_option = click.option("--config", type=click.Path(path_type=Path), default=DEFAULT_CONFIG, show_default=True)
-
-
-def _with_store(config: Path, work: Callable[[Store], Awaitable[T]]) -> T:
-    """Raises ConfigError and StoreError."""
-    from hub.provisioning_server import store_of
-
-    settings = load_provisioning(config)
-    if not settings.store and not (settings.state_folder / "provisioning.sqlite").exists():
-        raise StoreError(f"there is no store in {settings.state_folder} yet: the service makes it when it first runs. "
-                         "If it is elsewhere, name it: provisioning.state_dir or provisioning.store.")  # fmt: skip
-
-    async def opened() -> T:
-        store = store_of(settings)
-        await store.open()
-        try:
-            return await work(store)
-        finally:
-            await store.close()
-
-    return asyncio.run(opened())
-
-
 def _say(line: str) -> None:
     click.echo(printable(line))
 
@@ -148,7 +123,7 @@ def rules() -> None:
 @click.option("--owner", help="Only the rules of this owner; \"\" for the operator's.")
 def list_(config: Path, owner: str | None) -> None:
     """List the rules in their order."""
-    book = _with_store(config, lambda store: store.rule_book())
+    book = with_store(config, lambda store: store.rule_book())
     chosen = [rule for rule in book.rules if owner is None or rule.owner == owner.lower()]
     for rule in chosen:
         _say(f"{rule.id:>4}  {rule.order:>5}  {rule.owner or '(operator)'}: {in_one_line(rule)}")
@@ -194,7 +169,7 @@ def add(config: Path, verdict: str, right: str, **given: Any) -> None:
         rule = rule_of({"right": right, "allow": verdict == "allow", **table})
     except NotARule as error:
         raise click.UsageError(str(error)) from None
-    added = _with_store(config, lambda store: store.add_rule(rule))
+    added = with_store(config, lambda store: store.add_rule(rule))
     _say(f"rule {added.id}: {in_one_line(added)}")
 
 
@@ -203,7 +178,7 @@ def add(config: Path, verdict: str, right: str, **given: Any) -> None:
 @click.argument("number", type=int)
 def remove(config: Path, number: int) -> None:
     """Remove the rule with this NUMBER."""
-    removed = _with_store(config, lambda store: store.remove_rule(number))
+    removed = with_store(config, lambda store: store.remove_rule(number))
     if removed is None:
         raise click.ClickException(f"there is no rule {number}; `hub provisioning rules list` shows them")
     _say(f"removed: {in_one_line(removed)}")
@@ -215,7 +190,7 @@ def remove(config: Path, number: int) -> None:
 @click.argument("members", nargs=-1)
 def group_(config: Path, name: str, members: tuple[str, ...]) -> None:
     """Make NAME a group of these patterns; without any, there is no such group any more."""
-    _with_store(config, lambda store: store.set_group(name, members))
+    with_store(config, lambda store: store.set_group(name, members))
     _say(f"group {name}: {', '.join(members) or 'removed'}")
 
 
@@ -224,7 +199,7 @@ def group_(config: Path, name: str, members: tuple[str, ...]) -> None:
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 def export(config: Path, file: Path | None) -> None:
     """Write all rules and groups as TOML to FILE, or to standard output."""
-    text = rulefile.written(_with_store(config, lambda store: store.rule_book()))
+    text = rulefile.written(with_store(config, lambda store: store.rule_book()))
     if file is None:
         click.echo(text, nl=False)
         return
@@ -242,10 +217,10 @@ def export(config: Path, file: Path | None) -> None:
 def import_(config: Path, file: Path, yes: bool) -> None:
     """Replace all rules and groups, owners' too, by those of the TOML file FILE."""
     book = rulefile.load(file)
-    before = _with_store(config, lambda store: store.rule_book())
+    before = with_store(config, lambda store: store.rule_book())
     if not yes:
         click.confirm(f"Replace {len(before.rules)} rules by the {len(book.rules)} of {file}?", abort=True)
-    _with_store(config, lambda store: store.replace_rules(book))
+    with_store(config, lambda store: store.replace_rules(book))
     _say(f"{len(book.rules)} rules and {len(book.groups)} groups; there were {len(before.rules)} rules")
 
 
@@ -292,7 +267,7 @@ def _judge(config: Path, who: str, what: str, things: tuple[str, ...], given: di
         chosen = [thing.lower() for thing in things] or await store.devices()
         return [await _one(store, book, jid, question, now) for jid in chosen]
 
-    return _with_store(config, judged)
+    return with_store(config, judged)
 
 
 async def _one(store: Store, book: RuleBook, jid: str, question: Question, now: dt.datetime) -> _Judged:
@@ -356,7 +331,7 @@ def _in_words(verdict: Verdict) -> str:
 @click.argument("file", type=click.Path(path_type=Path))
 def backup(config: Path, file: Path) -> None:
     """Copy the whole store to FILE while the service runs."""
-    _with_store(config, lambda store: store.backup(str(file)))
+    with_store(config, lambda store: store.backup(str(file)))
     _say(f"{file}: a copy of the store")
 
 

@@ -5,19 +5,18 @@ It works on the store of the configuration, next to the running service, which s
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import click
 
 from hub.cli import show
 from hub.cli.exits import NO
+from hub.cli.stores import DEFAULT_CONFIG, with_store
 from hub.cli.text import printable
 from hub.provisioning.users import Entrance, Privileges, User, UserBook, is_granted
 
-DEFAULT_CONFIG: Final = Path("/etc/hub/provisioning.toml")  # as in provisioning.py, which imports this
 T = TypeVar("T")
 
 LIST = "Each PRIVILEGE is include=ID or exclude=ID; the first that reaches an id decides."
@@ -33,18 +32,7 @@ def users(ctx: click.Context, config: Path) -> None:
 
 def _with_book(config: Path, job: Callable[[UserBook], Awaitable[T]]) -> T:
     """Raises ConfigError and StoreError."""
-    from hub.config.file import load_provisioning
-    from hub.provisioning_server import store_of
-
-    async def run() -> T:
-        store = store_of(load_provisioning(config))
-        await store.open()
-        try:
-            return await job(UserBook(store))
-        finally:
-            await store.close()
-
-    return asyncio.run(run())
+    return with_store(config, lambda store: job(UserBook(store)))
 
 
 def _privileges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> Privileges:

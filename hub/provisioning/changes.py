@@ -2,7 +2,7 @@
 
 Rules of this file
 * Only devices that a change can reach are told. Which rules were last told of is kept in the store: a change that was
-  made while no service ran is found at the next start, and then everybody is told.
+  made while no service ran is found at the next start, and then everybody is told. What changed is in the audit.
 * A rule with hours changes when its hours begin and end.
 * Friends are taken apart where a device has asked about somebody whom it may not know any more (XEP-0324 section
   3.2.3), and has been allowed to before.
@@ -18,10 +18,11 @@ import zoneinfo
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from hub.provisioning.decisions import Decisions
+from hub.provisioning.decisions import Audit, Decisions
 from hub.provisioning.knowledge import Knowledge
 from hub.provisioning.model import Rule, RuleBook, ThingId
 from hub.provisioning.notices import Notices
+from hub.provisioning.owner import in_one_line
 from hub.provisioning.rules import RuleIndex, within_hours
 from hub.provisioning.store import Store
 from hub.things.questions import Question, Right
@@ -30,12 +31,16 @@ log = logging.getLogger(__name__)
 
 AREA: Final = "service"
 KEY: Final = "told of"
+OPERATOR: Final = "operator"
 MAX_PAIRS: Final = 50_000  # of friends looked at for one change
 
 
 class Changes:
-    def __init__(self, store: Store, notices: Notices, address: str, wall: Callable[[], dt.datetime]) -> None:
-        self._store, self._notices, self._address, self._wall = store, notices, address, wall
+    def __init__(
+        self, store: Store, notices: Notices, audit: Audit, address: str, wall: Callable[[], dt.datetime]
+    ) -> None:
+        self._store, self._notices, self._audit = store, notices, audit
+        self._address, self._wall = address, wall
         self._then = wall()
         self.knowledge: Knowledge
         self.decisions: Decisions
@@ -48,13 +53,28 @@ class Changes:
             told_of = await self._store.get(AREA, KEY)
             if told_of is not None and told_of["digest"] == digest:
                 return
+            if told_of is not None:
+                self._audit.record(OPERATOR, "rules", "changed while no service ran", f"{len(book.rules)} rules")
             changed = list(book.rules)
             devices = list(await self._store.devices())
         else:
             changed = _changed_rules(before, book)
+            self._note(before, book)
             devices = await self._reached(changed)
         await self._tell(devices, changed, RuleIndex(before) if before is not None else None, now, now)
         await self._store.put(AREA, KEY, {"digest": digest})
+
+    def _note(self, before: RuleBook, book: RuleBook) -> None:
+        """Whoever made it: an owner in his chat, or the operator's command line, which has no part in the log."""
+        old, new = {rule.id: rule for rule in before.rules}, {rule.id: rule for rule in book.rules}
+        for number in sorted(old.keys() ^ new.keys()):
+            rule = old.get(number) or new[number]
+            done = "removed" if number in old else "added"
+            self._audit.record(rule.owner or OPERATOR, f"rule {number}", in_one_line(rule), done)
+        for name in sorted(before.groups.keys() | book.groups.keys()):
+            if before.groups.get(name) != book.groups.get(name):
+                members = ", ".join(book.groups.get(name, ()))
+                self._audit.record(OPERATOR, f"group {name}", members, "set" if members else "removed")
 
     async def look_at_clock(self) -> None:
         """Rules whose hours have begun or ended since the last look. Raises StoreError."""

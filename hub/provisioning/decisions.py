@@ -4,7 +4,8 @@ Rules of this file
 * Values in, values out: no XML, no stream. The device that asks is the bare JID that the server vouches for, and so is
   whom it asks about.
 * What the rules leave open the owner is asked about, and the answer is a refusal meanwhile. What he has allowed once
-  counts for one question, as a last rule of his: nothing that a rule refuses comes back through it.
+  counts for one question, the same that he was asked about, as a last rule of his: nothing that a rule refuses comes
+  back through it.
 * That a device asks us is kept before it is answered: its cache is cleared when rules change. Whom it has asked about
   is kept within a second: should that be lost in a crash, it is not told to unfriend somebody, and only finds out when
   it asks again.
@@ -49,7 +50,9 @@ class Hand(Protocol):
         """What an owner has allowed once, as a rule of his; it is used up by this."""
         ...
 
-    async def ask(self, owner: str, device: str, question: Question) -> None: ...
+    async def ask(self, owner: str, device: str, question: Question, whole: Question) -> None:
+        """`question` is what is his and open of the `whole` one."""
+        ...
 
 
 class Verifier(Protocol):
@@ -145,7 +148,7 @@ class Decisions:
             theirs = {place.thing.owner: []}
         for owner, nodes in theirs.items():
             if owner and owner != device:
-                await self._hand.ask(owner, device, replace(left, nodes=tuple(nodes) or None))
+                await self._hand.ask(owner, device, replace(left, nodes=tuple(nodes) or None), question)
 
     def _record(self, device: str, question: Question, rule: str, allowed: bool) -> None:
         what = in_words(device, question)

@@ -47,6 +47,8 @@ class Knowledge:
         self._changed = changed
         self._places: OrderedDict[str, Place] = OrderedDict()
         self._looking = asyncio.Lock()
+        self.news: Callable[[], None] = lambda: None
+        """Called when something in the store is new: what another has put there for us to send, too."""
         self._loaded = False
         self._owed: tuple[RuleBook | None] | None = None  # a change whose consequences the store has not taken yet
         self.book = RuleBook(revision=-1)
@@ -59,6 +61,7 @@ class Knowledge:
             if revision != self.book.revision:
                 before, self.book = self.book, await self._store.rule_book()
                 self._places.clear()
+                self.news()
                 if not self._loaded or not _same(before, self.book):
                     self.rules = RuleIndex(self.book)
                     self._owed = self._owed or ((before if self._loaded else None),)

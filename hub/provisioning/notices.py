@@ -4,8 +4,9 @@ Rules of this file
 * What has to be told lies in the store and stays there until it is acknowledged, through restarts of both sides and
   cuts of either link; a component has no XEP-0198, so nothing else is an acknowledgement.
 * The id of an IQ names its notice. An acknowledgement is a result with that id from the thing's own bare JID: it counts
-  whichever of several instances it reaches, and after a restart too. A message (`friend`, `unfriend`) has none: it is
-  sent while the thing is known to be online, and then it is done; the `clearCache` before it makes the thing ask again.
+  whichever of several instances it reaches, and after a restart too. A message (`friend`, `unfriend`) has none in the
+  text, and XMPP keeps the order between two addresses: a `clearCache` with its id follows it to the same full JID, and
+  who acknowledges that has the message. It waits until the thing is seen online, so that no server keeps it for later.
 * IQs go to a full JID: a server answers for a bare one itself (RFC 6121 section 8.5.1). The full JID is where a thing
   was last heard from, which a component needs no subscription for (XEP-0324 section 5.1); it is kept in the store. Only
   when a thing is not there do we ask to see its presence, so that we learn of its return, and then the answer is ours
@@ -19,9 +20,10 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
+import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from xml.etree.ElementTree import Element
 
@@ -167,6 +169,19 @@ class Notices:
             self._waits.pop(thing.jid, None)
         self._news.set()
 
+    def tell_first(self, jid: str, kind: str) -> None:
+        """Tell a thing that has just spoken to us, before anything that is sent to it later. Nobody keeps this, and
+        nobody waits for an acknowledgement."""
+        device = self._devices.get(jid)
+        if device is not None:
+            payload = self._encode(Notice(0, ThingId(jid), kind, {}, self._wall()), device)
+            self._send_iq(f"first-{secrets.token_hex(8)}", device, payload)
+
+    def _send_iq(self, id_: str, device: Device, payload: Element) -> None:
+        iq = Element(f"{{{CLIENT}}}iq", {"from": self._address, "to": device.full, "type": "set", "id": id_})
+        iq.append(payload)
+        self._send(iq)
+
     async def tell_now(self, thing: ThingId, kind: str, timeout: float) -> bool:
         """Whether it is there and has acknowledged within `timeout` seconds; after that it is not told any more. Raises
         StoreError."""
@@ -208,7 +223,7 @@ class Notices:
         if condition is None or condition in FINAL:
             if (device := self._devices.get(jid)) is not None:
                 self._seen(jid, device, sender, anew=False)  # what needs no acknowledgement may have waited for that
-            await self._done(notice, condition)
+            await self._done(notice, None if notice.kind in MESSAGES else condition)
         else:
             log.debug("%s is not there for %s (%s)", jid, notice.kind, condition)
             self.went(sender)
@@ -259,6 +274,11 @@ class Notices:
         """Whoever comes next need not wait for our leases."""
         for number in list(self._leases):
             await self._store.lease_notice(number, 0)
+
+    def look_again(self) -> None:
+        """Another instance, or the command line, may have added something."""
+        self._looked = float("-inf")
+        self._news.set()
 
     # ------------------------------------------------------------------ sending
 
@@ -366,15 +386,13 @@ class Notices:
             log.info("%s cannot be told in its dialect: %s", notice.to.jid, notice.kind)
             await self._store.notice_done(notice.id)
             return
-        stanza = Element(f"{{{CLIENT}}}{'message' if is_message else 'iq'}", {"from": self._address, "to": device.full})
-        if not is_message:
-            stanza.set("type", "set")
-            stanza.set("id", f"{ID_PREFIX}{notice.id}")
-        stanza.append(payload)
-        self._send(stanza)
-        self._under_way[notice.id] = notice.to.jid
         if is_message:
-            await self._done(notice, None)
+            message = Element(f"{{{CLIENT}}}message", {"from": self._address, "to": device.full})
+            message.append(payload)
+            self._send(message)
+            payload = self._encode(replace(notice, kind="clearCache"), device)
+        self._send_iq(f"{ID_PREFIX}{notice.id}", device, payload)
+        self._under_way[notice.id] = notice.to.jid
 
     def _ask_for_presence(self, jid: str) -> None:
         """A probe is answered where we may see the presence already; the request is kept until somebody answers it."""

@@ -5,6 +5,10 @@ Rules of this file
   has none. Who owns nothing gets no word of us, so that we are no echo.
 * One question at a time for who wants what of which thing, at most `open_questions` of an owner; a question that nobody
   answers ends after a day, and a leave that is given once after five minutes or with the first question that uses it.
+* What is allowed once, a thing shall not remember. No answer can say so, and what is told to forget it afterwards may
+  have served it again by then. So the word to forget goes ahead of the answer: XMPP keeps the order, and what our own
+  node has asked before it forgets counts once (`hub.trust.provisioned`). Things of others may remember it all the same:
+  they are told again behind the answer.
 * Whatever an answer has changed is said back, with how to undo it.
 """
 
@@ -45,6 +49,7 @@ HELP: Final = """\
 things: what you own
 rules: who may do what with it
 questions: what waits for your answer
+N once, N always, N field, N never: your answer to question N
 forget N: take rule N back
 help: this"""
 
@@ -80,16 +85,21 @@ class Owners:
     # ------------------------------------------------------------------ for decisions
 
     async def grant(self, device: str, question: Question) -> Rule | None:
-        """What the owner has allowed once. The device must not remember it, so it clears its cache after it."""
-        kept = await self._store.take(GRANTS, questions.key_of(device, question))
+        """What the owner has allowed once, if it is this question that he was asked."""
+        key = questions.key_of(device, question)
+        kept = await self._store.get(GRANTS, key)
+        if kept is None or kept["asked"] != questions.fingerprint(question):
+            return None
+        kept = await self._store.take(GRANTS, key)
         if kept is None or self._wall() > dt.datetime.fromisoformat(kept["until"]):
             return None
+        self._notices.tell_first(device, "clearCache")
         await self._notices.add([ThingId(device)], "clearCache", delay=FORGET_GRANT_S)
         nodes = tuple(NodeRef(*parts) for parts in kept["nodes"])
         return Rule(question.right, True, owner=kept["owner"], who=(question.jid,), things=(device,), nodes=nodes,
                     names=tuple(kept["names"]), types=FieldTypes(kept["types"]), note="allowed once")  # fmt: skip
 
-    async def ask(self, owner: str, device: str, question: Question) -> None:
+    async def ask(self, owner: str, device: str, question: Question, whole: Question) -> None:
         """Ask him, unless he has been asked this or too much already."""
         area = QUESTIONS + owner
         waiting = await self._store.items(area)
@@ -101,7 +111,7 @@ class Owners:
             log.warning("%s has %d open questions and is not asked: %s", owner, len(waiting), told)
             return
         number = ((await self._store.get(NUMBERS, owner)) or {"last": 0})["last"] + 1
-        open_ = Open(number, device, question, self._wall())
+        open_ = Open(number, device, question, self._wall(), questions.fingerprint(whole))
         if not await self._store.put_new(area, key, questions.to_json(open_)):
             return
         await self._store.put(NUMBERS, owner, {"last": number})
@@ -179,7 +189,7 @@ class Owners:
         self._audit.record(owner, f"answer {in_words(open_.device, open_.question)} for {asker}", "owner", reply.value)
         log.info("%s answers %s: %s", owner, open_.key, reply.value)
         if reply is Reply.ONCE:
-            await self._store.put(GRANTS, open_.key, self._as_grant(rule))
+            await self._store.put(GRANTS, open_.key, self._as_grant(rule, open_.asked))
             await self._notices.add([device], "clearCache")
             told = f"Allowed once, within the next 5 minutes. {_trying_again(open_.question)}"
         else:
@@ -190,9 +200,10 @@ class Owners:
             await self._introduce(device, asker)
         return told
 
-    def _as_grant(self, rule: Rule) -> dict[str, Any]:
+    def _as_grant(self, rule: Rule, asked: str) -> dict[str, Any]:
         return {
-            "owner": rule.owner, "until": (self._wall() + GRANT_LASTS).isoformat(), "types": rule.types.value,
+            "asked": asked, "owner": rule.owner, "until": (self._wall() + GRANT_LASTS).isoformat(),
+            "types": rule.types.value,
             "nodes": [[node.node_id, node.source_id, node.cache_type] for node in rule.nodes],
             "names": list(rule.names),
         }  # fmt: skip
@@ -287,5 +298,5 @@ def _lines(lines: list[str], none: str) -> str:
 
 
 def _trying_again(question: Question) -> str:
-    return f"{plain(question.jid)} has to try again."
+    return f"{plain(question.jid)} has to ask for the same again."
 

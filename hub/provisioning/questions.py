@@ -15,15 +15,16 @@ import datetime as dt
 import enum
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from xml.etree.ElementTree import Element, SubElement
 
 from hub.errors import BadRequest
 from hub.provisioning.model import Rule
 from hub.stanzas.forms import DATA
-from hub.things.model import FieldTypes, NodeRef
+from hub.things.model import FieldTypes, NodeRef, Tokens
 from hub.things.questions import Question, Right
+from hub.trust.cache import digest
 
 FORM_TYPE: Final = "urn:xmpp-iot-hub:owner"
 MAX_SHOWN: Final = 20  # nodes or names
@@ -55,6 +56,8 @@ class Open:
     device: str
     question: Question
     created: dt.datetime
+    asked: str
+    """What the device asked, of which `question` is the part that is this owner's: see `fingerprint`."""
 
     @property
     def key(self) -> str:
@@ -66,6 +69,11 @@ class Open:
         if self.question.right is Right.FRIEND or not names or len(names) > MAX_SHOWN:
             return (Reply.ONCE, Reply.ALWAYS, Reply.NEVER)
         return tuple(Reply)
+
+
+def fingerprint(question: Question) -> str:
+    """The same for the same question, whatever is shown with it."""
+    return digest("", replace(question, tokens=Tokens())).hex()
 
 
 def key_of(device: str, question: Question) -> str:
@@ -82,14 +90,14 @@ def to_json(open_: Open) -> dict[str, Any]:
         "number": open_.number, "device": open_.device, "created": open_.created.isoformat(),
         "right": question.right.value, "jid": question.jid, "names": list(question.names),
         "nodes": None if question.nodes is None else [[n.node_id, n.source_id, n.cache_type] for n in question.nodes],
-        "types": question.types.value,
+        "types": question.types.value, "asked": open_.asked,
     }  # fmt: skip
 
 
 def from_json(kept: dict[str, Any]) -> Open:
     nodes = None if kept["nodes"] is None else tuple(NodeRef(*parts) for parts in kept["nodes"])
     question = Question(Right(kept["right"]), kept["jid"], nodes, tuple(kept["names"]), FieldTypes(kept["types"]))
-    return Open(kept["number"], kept["device"], question, dt.datetime.fromisoformat(kept["created"]))
+    return Open(kept["number"], kept["device"], question, dt.datetime.fromisoformat(kept["created"]), kept["asked"])
 
 
 # --------------------------------------------------------------------------- what the owner sees
@@ -113,21 +121,32 @@ def wish(device: str, question: Question) -> str:
         return f"{who} wants to know {thing}, and to see when it is online"
     verb = "read" if question.right is Right.READ else "set"
     what = f"{_listed(question.names)} of " if question.names else "" if verb == "read" else "everything of "
+    return f"{who} wants to {verb} {what}{thing}{_nodes(question)}"
+
+
+def _nodes(question: Question) -> str:
     nodes = [node.node_id for node in question.nodes or () if node.node_id]
-    return f"{who} wants to {verb} {what}{thing}" + (f" ({_listed(nodes)})" if nodes else "")
+    return f" ({_listed(nodes)})" if nodes else ""
 
 
 def _label(open_: Open, reply: Reply) -> str:
-    if reply is Reply.FIELD:
-        names = open_.question.names
-        return f"only {'this field' if len(names) == 1 else 'these fields'}, always: {_listed(names)}"
-    return {Reply.ONCE: "once, within the next 5 minutes", Reply.ALWAYS: "always", Reply.NEVER: "never"}[reply]
+    question, thing = open_.question, plain(open_.device)
+    if reply is Reply.ONCE:
+        return "once, within the next 5 minutes"
+    if question.right is Right.FRIEND:
+        return reply.value
+    verb = "read" if question.right is Right.READ else "set"
+    if reply is Reply.NEVER:
+        return f"never: nothing there is to {verb} of {thing}"
+    if reply is Reply.ALWAYS:
+        return f"always: all there is to {verb} of {thing}{_nodes(question)}"
+    return f"always, but only {'this field' if len(question.names) == 1 else 'these fields'}: {_listed(question.names)}"
 
 
 def body(open_: Open) -> str:
     numbers = {reply: number for number, reply in _WORDS.items() if number.isdigit()}
     lines = [f"{wish(open_.device, open_.question)}.", "Answer with a number or a word:"]
-    lines += [f"{numbers[reply]} {_label(open_, reply)}" + (" (field)" if reply is Reply.FIELD else "")
+    lines += [f"{numbers[reply]} {_label(open_, reply)}" + (' (or "field")' if reply is Reply.FIELD else "")
               for reply in open_.replies]  # fmt: skip
     lines.append(f"This is question {open_.number}: with others open, answer \"{open_.number} always\" and so on. "
                  "Until you answer it is refused, and the question ends after a day.")  # fmt: skip

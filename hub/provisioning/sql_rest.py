@@ -6,14 +6,17 @@ import base64
 import datetime as dt
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
+from hub.errors import Overload
 from hub.provisioning.model import ThingId
-from hub.provisioning.sql import Limits, Steps, following, read_moment, written_json, written_moment
+from hub.provisioning.sql import Limits, Row, Steps, following, read_moment, written_json, written_moment
 from hub.provisioning.sql_things import key_of
-from hub.provisioning.store import Notice, TokenRecord
+from hub.provisioning.store import SHOWN, TOKENS, Notice, TokenRecord
 from hub.things.model import NodeRef
 
+_TOKEN: Final = "token, certificate, subject, created, expires"
 TOKEN_GRACE: Final = dt.timedelta(days=1)  # how long an expired token is still known, to be refused as such
 
 # --------------------------------------------------------------------------- notices
@@ -109,9 +112,29 @@ def asked_by(device: str) -> Steps[tuple[str, ...]]:
 # --------------------------------------------------------------------------- tokens
 
 
-def add_token(record: TokenRecord, now: dt.datetime) -> Steps[None]:
+def give_token(record: TokenRecord, fingerprint: str, most: int, now: dt.datetime) -> Steps[TokenRecord]:
     """Old ones go when new ones come."""
+    yield from lapse_tokens(now)
     yield "DELETE FROM tokens WHERE expires < ?", (written_moment(now - TOKEN_GRACE),)
+    had: dict[str, str] = (yield from get(TOKENS, record.subject)) or {}
+    if fingerprint in had:
+        record = replace(record, token=had[fingerprint])
+        yield "DELETE FROM tokens WHERE token = ?", (record.token,)
+    else:
+        rows = yield (
+            "SELECT token FROM tokens WHERE subject = ? AND expires > ?",
+            (record.subject, written_moment(record.created)),
+        )
+        good = {row[0] for row in rows}
+        had = {each: token for each, token in had.items() if token in good}
+        if len(had) >= most:
+            raise Overload(f"{record.subject} has {len(had)} tokens already, for as many certificates")
+        yield from put(TOKENS, record.subject, {**had, fingerprint: record.token})
+    yield from _insert_token(record)
+    return record
+
+
+def _insert_token(record: TokenRecord) -> Steps[None]:
     certificate = base64.b64encode(record.certificate).decode()
     yield (
         "INSERT INTO tokens (token, certificate, subject, created, expires) VALUES (?, ?, ?, ?, ?)",
@@ -120,18 +143,53 @@ def add_token(record: TokenRecord, now: dt.datetime) -> Steps[None]:
 
 
 def token(token: str) -> Steps[TokenRecord | None]:
-    rows = yield "SELECT token, certificate, subject, created, expires FROM tokens WHERE token = ?", (token,)
-    return next(
-        (
-            TokenRecord(row[0], base64.b64decode(row[1]), row[2], read_moment(row[3]), read_moment(row[4]))
-            for row in rows
-        ),
-        None,
+    rows = yield f"SELECT {_TOKEN} FROM tokens WHERE token = ?", (token,)
+    return _token_record(rows[0]) if rows else None
+
+
+def tokens() -> Steps[tuple[TokenRecord, ...]]:
+    rows = yield f"SELECT {_TOKEN} FROM tokens ORDER BY subject, created, token", ()
+    return tuple(map(_token_record, rows))
+
+
+def _token_record(row: Row) -> TokenRecord:
+    return TokenRecord(row[0], base64.b64decode(row[1]), row[2], read_moment(row[3]), read_moment(row[4]))
+
+
+def revoke_token(name: str, now: dt.datetime) -> Steps[TokenRecord | None]:
+    found = yield from token(name)
+    if found is None:
+        return None
+    yield "DELETE FROM tokens WHERE token = ?", (name,)
+    had = (yield from get(TOKENS, found.subject)) or {}
+    kept = {fingerprint: each for fingerprint, each in had.items() if each != name}
+    yield from put(TOKENS, found.subject, kept or None)
+    yield from _forgotten_where_shown(name, now)
+    yield from following("revision")
+    return found
+
+
+def lapsed_tokens(now: dt.datetime) -> Steps[tuple[str, ...]]:
+    rows = yield (
+        "SELECT token FROM tokens WHERE expires <= ?"
+        " AND EXISTS (SELECT key FROM small_things WHERE area = ? || token) ORDER BY token",
+        (written_moment(now), SHOWN),
     )
+    return tuple(row[0] for row in rows)
 
 
-def remove_token(token: str) -> Steps[None]:
-    yield "DELETE FROM tokens WHERE token = ?", (token,)
+def lapse_tokens(now: dt.datetime) -> Steps[tuple[str, ...]]:
+    lapsed = yield from lapsed_tokens(now)
+    for name in lapsed:
+        yield from _forgotten_where_shown(name, now)
+    if lapsed:
+        yield from following("revision")
+    return lapsed
+
+
+def _forgotten_where_shown(name: str, now: dt.datetime) -> Steps[None]:
+    rows = yield "DELETE FROM small_things WHERE area = ? RETURNING key", (SHOWN + name,)
+    yield from add_notices([ThingId(row[0]) for row in rows], "clearCache", {}, now)
 
 
 # --------------------------------------------------------------------------- small things

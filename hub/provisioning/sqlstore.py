@@ -159,14 +159,22 @@ class SqlStore(ABC):
 
     # ------------------------------------------------------------------ tokens and small things
 
-    async def add_token(self, record: TokenRecord) -> None:
-        await self._write(lambda: sql_rest.add_token(record, _now()))
+    async def give_token(self, record: TokenRecord, fingerprint: str, most: int) -> TokenRecord:
+        return await self._write(lambda: sql_rest.give_token(record, fingerprint, most, _now()))
 
     async def token(self, token: str) -> TokenRecord | None:
         return await self._read(lambda: sql_rest.token(token))
 
-    async def remove_token(self, token: str) -> None:
-        await self._write(lambda: sql_rest.remove_token(token))
+    async def tokens(self) -> tuple[TokenRecord, ...]:
+        return await self._read(sql_rest.tokens)
+
+    async def revoke_token(self, token: str) -> TokenRecord | None:
+        return await self._write(lambda: sql_rest.revoke_token(token, _now()))
+
+    async def lapse_tokens(self) -> tuple[str, ...]:
+        if not await self._read(lambda: sql_rest.lapsed_tokens(_now())):  # most often there is none
+            return ()
+        return await self._write(lambda: sql_rest.lapse_tokens(_now()))
 
     async def get(self, area: str, key: str) -> dict[str, Any] | None:
         return await self._read(lambda: sql_rest.get(area, key))

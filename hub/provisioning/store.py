@@ -2,7 +2,8 @@
 
 Rules of this file
 * Each method is one transaction: it is done whole, and durably, before it returns, or not at all.
-* `revision` grows with every change of rules, groups or ownership, so that instances side by side notice each other's.
+* `revision` grows with every change of rules, groups or ownership and with every token that ends, so that instances
+  side by side notice each other's.
 * A store that cannot be reached raises StoreError, and nothing has changed.
 """
 
@@ -11,10 +12,15 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from hub.provisioning.model import Found, Registered, Rule, RuleBook, Tags, ThingId
 from hub.stanzas.provisioning import SearchQuery
+
+TOKENS: Final = "tokens"
+"""An area: the tokens of a bare JID, by the fingerprint of the certificate."""
+SHOWN: Final = "shown "
+"""And a token: an area of the devices at which it has counted, which may remember what it has brought about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +149,25 @@ class Store(Protocol):
 
     # ------------------------------------------------------------------ tokens
 
-    async def add_token(self, record: TokenRecord) -> None: ...
+    async def give_token(self, record: TokenRecord, fingerprint: str, most: int) -> TokenRecord:
+        """Keep it; where its subject has one for the same certificate already, that one is renewed with these dates.
+        Returns what is kept. Raises Overload when the subject has `most` others that have not expired."""
+        ...
+
     async def token(self, token: str) -> TokenRecord | None: ...
-    async def remove_token(self, token: str) -> None: ...
+    async def tokens(self) -> tuple[TokenRecord, ...]:
+        """All that are kept, by whom they were given to and when."""
+        ...
+
+    async def revoke_token(self, token: str) -> TokenRecord | None:
+        """Remove it for good: its certificate brings another from now on, and a clearCache waits for every device at
+        which it has counted. None when there is no such token."""
+        ...
+
+    async def lapse_tokens(self) -> tuple[str, ...]:
+        """The tokens that have expired since the last time and that have counted somewhere: a clearCache waits for
+        those devices."""
+        ...
 
     # ------------------------------------------------------------------ small things that must outlive a restart
 

@@ -8,6 +8,8 @@ Rules of this file
 * A token in a question counts if it was given to the very sender that the question is about, or if that sender, or
   whoever it has the token from, answers a challenge now. All others are passed over, as if they had not been shown:
   they may be another server's (section 3.1.5).
+* Where a token has counted is kept before the answer: a device that remembers what it was told is told to forget it
+  when the token is revoked or has expired.
 * An answer to a challenge holds for a while, for that device and that sender only. So does a failure, for a shorter
   time: asking costs others something.
 """
@@ -26,14 +28,12 @@ from typing import Final, Protocol
 
 from hub.errors import BadRequest, HubError, NotFound, Overload, PeerError
 from hub.provisioning.certificates import CHALLENGE_BYTES, Certificate, read
-from hub.provisioning.store import Store, TokenRecord
+from hub.provisioning.store import SHOWN, Store, TokenRecord
 from hub.things.model import Tokens
 from hub.things.questions import bare
 
 log = logging.getLogger(__name__)
 
-AREA: Final = "tokens"
-"""Of the store: the tokens of a bare JID, by the fingerprint of the certificate."""
 TOKEN_BYTES: Final = 24  # 192 bits: nobody guesses one
 LAST_NUMBER: Final = (1 << 31) - 1  # `seqnr` is an xs:int
 
@@ -98,7 +98,6 @@ class TokenDesk:
         self._number = 0
         self._known: OrderedDict[tuple[str, str, str], tuple[float, bool]] = OrderedDict()
         self._asking: dict[tuple[str, str, str], asyncio.Task[bool]] = {}
-        self._giving = asyncio.Lock()
 
     # ------------------------------------------------------------------ getting one
 
@@ -131,36 +130,18 @@ class TokenDesk:
         if not hmac.compare_digest(asked.answer, response):
             self._audit.record(jid, "getToken", "challenge", "refused: the answer is wrong")
             raise BadRequest("the answer to the challenge is wrong")
-        async with self._giving:
-            token = await self._give(jid, asked.certificate)
+        token = await self._give(jid, asked.certificate)
         self._audit.record(jid, "getToken", "challenge", f"given for certificate {asked.certificate.fingerprint}")
         return token
 
     async def _give(self, jid: str, certificate: Certificate) -> str:
         now = self._wall()
-        had: dict[str, str] = dict(await self._store.get(AREA, jid) or {})
-        token = had.get(certificate.fingerprint)
-        if token is None:
-            had = await self._without_gone(had)
-            if len(had) >= self._limits.tokens_per_jid:
-                raise Overload(f"{jid} has {len(had)} tokens already, for as many certificates")
-            random = base64.urlsafe_b64encode(self._random(TOKEN_BYTES)).decode("ascii")
-            token = f"{self._address}:{random}"  # the newer text's form; no white space (section 3.1.3.1)
-            await self._store.put(AREA, jid, {**had, certificate.fingerprint: token})
-        else:
-            await self._store.remove_token(token)
+        random = base64.urlsafe_b64encode(self._random(TOKEN_BYTES)).decode("ascii")
+        token = f"{self._address}:{random}"  # the newer text's form; no white space (section 3.1.3.1)
         expires = min(now + self._limits.lifetime, certificate.expires)
-        await self._store.add_token(TokenRecord(token, certificate.der, jid, now, expires))
-        return token
-
-    async def _without_gone(self, had: dict[str, str]) -> dict[str, str]:
-        kept = {}
-        for fingerprint, token in had.items():
-            if await self.record(token) is not None:
-                kept[fingerprint] = token
-            else:
-                await self._store.remove_token(token)
-        return kept
+        record = TokenRecord(token, certificate.der, jid, now, expires)
+        given = await self._store.give_token(record, certificate.fingerprint, self._limits.tokens_per_jid)
+        return given.token
 
     def _drop_old(self) -> None:
         while self._asked:
@@ -180,17 +161,10 @@ class TokenDesk:
         found = await self._store.token(token)
         return found if found is not None and self._wall() < found.expires else None
 
-    async def revoke(self, token: str) -> bool:
-        """Whether there was one. Its certificate brings another from now on."""
-        found = await self._store.token(token)
-        if found is None:
-            return False
-        async with self._giving:
-            had = await self._store.get(AREA, found.subject) or {}
-            kept = {fingerprint: each for fingerprint, each in had.items() if each != token}
-            await self._store.put(AREA, found.subject, kept or None)
-            await self._store.remove_token(token)
-        return True
+    async def sweep(self) -> None:
+        """Tokens that have expired: what they have brought about is forgotten. To be called every minute or so."""
+        for token in await self._store.lapse_tokens():
+            log.info("a token has expired: %s", token)
 
     # ------------------------------------------------------------------ showing one
 
@@ -210,8 +184,14 @@ class TokenDesk:
 
     async def _counts(self, device: str, jid: str, token: str) -> bool:
         record = await self.record(token)
-        if record is None:
+        if record is None or not await self._is_proven(record, token, device, jid):
             return False
+        if await self._store.get(SHOWN + token, device) is None:
+            await self._store.put(SHOWN + token, device, {})
+            return await self.record(token) is not None  # revoked meanwhile, it may have found no such device to tell
+        return True
+
+    async def _is_proven(self, record: TokenRecord, token: str, device: str, jid: str) -> bool:
         if record.subject == jid:
             return True
         key = (token, device, jid)

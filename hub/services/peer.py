@@ -32,6 +32,7 @@ from hub.things.model import Answer, Command, NodeRef, ReadoutRequest, Tokens
 
 DISCO_INFO = "http://jabber.org/protocol/disco#info"
 DISCO_ITEMS = "http://jabber.org/protocol/disco#items"
+NONE = Tokens()
 PRESENCE_S = 5.0
 FIRST_IDS = 8192  # small, as EXI writes 14 bits in two bytes; what makes an answer ours is the full JID it comes from
 RETRY_S = 0.25  # between two questions that only time can answer differently
@@ -97,10 +98,10 @@ class Peer:
         """Of a readout or subscription."""
         return str(next(self._ids))
 
-    async def form(self, nodes: tuple[str, ...]) -> tuple[str, tuple[forms.FormField, ...]]:
+    async def form(self, nodes: tuple[str, ...], tokens: Tokens = NONE) -> tuple[str, tuple[forms.FormField, ...]]:
         """The control form of some nodes, or of the only controllable one: title and parameters."""
         refs = tuple(NodeRef(name) for name in nodes) or None
-        payload = self._control.encode_form_request(refs, Tokens())
+        payload = self._control.encode_form_request(refs, tokens)
         result = await ask(self.client, self.jid, "get", payload, self.timeout, self._control)
         form = result.find(f"{{{forms.DATA}}}x")
         if form is None:

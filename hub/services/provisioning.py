@@ -27,9 +27,9 @@ from hub.services.servers import Servers, speaks_for
 from hub.services.tokens import TokenKeeper
 from hub.stanzas.dialects import PROVISIONING_REQUESTS, ProvisioningCodec
 from hub.stanzas.provisioning import ProvisioningRequest
-from hub.things.questions import Question, Verdict, narrowed_to
+from hub.things.questions import Question, Verdict, is_whole, narrowed_to
 from hub.trust.cache import VerdictCache
-from hub.trust.provisioned import Trust, is_whole
+from hub.trust.provisioned import Trust
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,17 @@ class Provisioning:
     # ------------------------------------------------------------------ questions
 
     async def ask(self, question: Question, servers: Sequence[str]) -> dict[str, Verdict]:
-        """The verdicts of those that answered; without waiting for the others once one has allowed everything."""
+        """The verdicts of those that answered; without waiting for the others once one has allowed everything. Who has
+        waited for an answer to another's question asks anew when everything was to be forgotten meanwhile: it may have
+        been allowed once."""
+        while True:
+            generation = self._cache.generation
+            shared = any((generation, server, question) in self._asking for server in servers)
+            verdicts = await self._verdicts(question, servers)
+            if not shared or generation == self._cache.generation:
+                return verdicts
+
+    async def _verdicts(self, question: Question, servers: Sequence[str]) -> dict[str, Verdict]:
         asked = {self._task(server, question): server for server in servers}
         waiting, verdicts = set(asked), {}
         while waiting:

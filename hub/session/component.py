@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -21,6 +22,7 @@ from xml.etree.ElementTree import Element
 
 from slixmpp import ComponentXMPP
 
+from hub.session.backoff import Backoff
 from hub.session.link import Keeper
 
 log = logging.getLogger(__name__)
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 OURS: Final = "{jabber:component:accept}"
 CLIENT: Final = "{jabber:client}"
 STANZAS: Final = frozenset(f"{OURS}{name}" for name in ("iq", "message", "presence"))
+FIRST_WAIT_S, LAST_WAIT_S = 1.0, 10.0
 REFUSALS: Final = frozenset({"not-authorized", "host-unknown", "conflict"})
 
 
@@ -91,10 +94,12 @@ class Component(ComponentXMPP):
 
 
 class ComponentLink(Keeper):
-    """A component kept online."""
+    """A component kept online. Its server is near, and what keeps it waiting may be another instance of it, which it
+    follows when that one dies: it is tried again after `LAST_WAIT_S` at the latest."""
 
     def __init__(self, component: Component, on_change: Callable[[bool, bool], None]) -> None:
         super().__init__(component, on_change)
+        self._backoff = Backoff(FIRST_WAIT_S, LAST_WAIT_S, random.random)
 
 
 def _is_near(host: str) -> bool:

@@ -73,6 +73,11 @@ def narrowed_to(question: Question, verdict: Verdict) -> Verdict:
     return replace(verdict, nodes=nodes, names=names, types=types)
 
 
+def is_whole(question: Question, left: Verdict) -> bool:
+    """Whether nothing was taken away of what was asked."""
+    return left.allowed and (left.nodes, left.names, left.types) == (question.nodes, question.names, question.types)
+
+
 def bare(jid: str) -> str:
     """Without resource, in lower case: what everything here is compared by."""
     return jid.partition("/")[0].lower()

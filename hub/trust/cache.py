@@ -20,7 +20,7 @@ import json
 import logging
 import os
 import zlib
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,7 +38,9 @@ REFUSED_SHARE: Final = 4  # a quarter of the entries
 TRY_AGAIN_EVERY: Final = 50  # verdicts that a disk did not take
 SPARE_LINES: Final = 500  # lines beyond the entries that live, before the file is written anew
 DIGEST_BYTES: Final = 16
-VERSION: Final = 1
+VERSION: Final = 2
+LONG: Final = 16  # nodes and names whose digest is kept at hand
+MAX_SCOPES: Final = 4
 
 _ALLOWED: Final = Verdict(True)
 _FRIENDLY: Final = Verdict(True, secondary_trust=True)
@@ -56,6 +58,7 @@ class VerdictCache:
         self._allowed_room = capacity - self._refused_room
         self._allowed: OrderedDict[bytes, Verdict] = OrderedDict()
         self._refused: OrderedDict[bytes, Verdict] = OrderedDict()
+        self._scopes: deque[tuple[tuple[NodeRef, ...], tuple[str, ...], bytes]] = deque(maxlen=MAX_SCOPES)
         self._file: int | None = None
         self._lines = 0
         self._why_broken = ""
@@ -75,7 +78,21 @@ class VerdictCache:
 
     def get(self, server: str, question: Question) -> Verdict | None:
         """None when it is not known."""
-        key = digest(server, question)
+        return self.look(self.key(server, question))
+
+    def key(self, server: str, question: Question) -> bytes:
+        """`digest`, sooner for nodes and names that are the same objects as a moment ago: everything of a hub is."""
+        nodes, names = question.nodes or (), question.names
+        if len(nodes) + len(names) < LONG:
+            return digest(server, question)
+        scope = next((known for of, named, known in self._scopes if of is question.nodes and named is names), None)
+        if scope is None:
+            scope = _scope(question)
+            self._scopes.append((nodes, names, scope))
+        return digest(server, question, scope)
+
+    def look(self, key: bytes) -> Verdict | None:
+        """By the digest of server and question; the very same object until it changes."""
         verdict = self._allowed.get(key)
         if verdict is not None:
             self._allowed.move_to_end(key)
@@ -89,7 +106,7 @@ class VerdictCache:
         text = _encode(verdict)
         if len(text) > MAX_VERDICT_BYTES:
             return
-        key = digest(server, question)
+        key = self.key(server, question)
         if self._keep(key, verdict):
             self._append(f"{key.hex()} {text}")
 
@@ -217,17 +234,26 @@ class VerdictCache:
         return json.dumps({"verdicts": VERSION, "trusting": self._trusting})
 
 
-def digest(server: str, question: Question) -> bytes:
+def digest(server: str, question: Question, scope: bytes | None = None) -> bytes:
     """The same for the same question to the same server, in any process. Every part has its place: no name can stand
-    for two."""
-    nodes = question.nodes
+    for two. `scope`: that of its nodes and names, if it is known."""
     tokens = question.tokens
     text = _SEPARATOR.join((
         server, question.right, question.jid, str(question.types.value), tokens.service, tokens.device, tokens.user,
+    ))  # fmt: skip
+    return _hashed(text, scope or _scope(question))
+
+
+def _scope(question: Question) -> bytes:
+    nodes = question.nodes
+    return _hashed(_SEPARATOR.join((
         "all" if nodes is None else str(len(nodes)), str(len(question.names)), *question.names,
         *[f"{node.node_id}{_SEPARATOR}{node.source_id}{_SEPARATOR}{node.cache_type}" for node in nodes or ()],
-    ))  # fmt: skip
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()
+    )))  # fmt: skip
+
+
+def _hashed(text: str, more: bytes = b"") -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass") + more, digest_size=DIGEST_BYTES).digest()
 
 
 def _encode(verdict: Verdict) -> str:

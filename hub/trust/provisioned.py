@@ -7,6 +7,8 @@ Rules of this file
   is the bare one that our server vouches for, the nodes are ours: what else a caller wrote into a reference to a node
   (source, cache type) can make it another one in a rule, and is left out.
 * What a verdict leaves over is what the caller asked for, in his order and in his words, or less; never more.
+* The same request again is decided by comparing what its decision came from: things, servers and verdicts. It takes the
+  same few microseconds for one thing and for a hundred.
 * Of several servers the most forgiving counts (sections 2.2.5 and 5.3).
 * An answer that was overtaken by the word to forget everything counts for the request that waits for it, as if that had
   come a moment earlier, and is not remembered: what an owner allows once is told so.
@@ -14,14 +16,15 @@ Rules of this file
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from hub.errors import BadRequest, Forbidden, PeerSilent
 from hub.things.model import Command, FieldTypes, NodeRef, ReadoutRequest, Tokens
-from hub.things.questions import AS_ASKED, REFUSED, Question, Right, Verdict, bare, narrowed_to
-from hub.things.thing import Thing
+from hub.things.questions import AS_ASKED, REFUSED, Question, Right, Verdict, bare, is_whole, narrowed_to
+from hub.things.thing import Description, Thing
 from hub.trust.access import FormScope
 from hub.trust.cache import VerdictCache
 
@@ -37,6 +40,30 @@ Shown = Callable[[Tokens, str], None]
 """Told which tokens somebody has shown, by his full JID: who is challenged for them later is he."""
 Note = Callable[[Question, Verdict, str], None]
 """Told of every decision: what was asked, what is left, and who said so."""
+
+
+Request = tuple[str, tuple[NodeRef, ...] | None, tuple[str, ...], FieldTypes, Tokens]
+"""Who wants to read what: bare JID, nodes, names and types as he named them, and what he has shown."""
+Reads = tuple[tuple[NodeRef, ...] | None, tuple[str, ...], FieldTypes]
+"""Nodes, names and types of a readout that are left."""
+
+WEAKEST_FIRST: Final = (UNCLAIMED, OFFLINE, SERVER, CACHE, ITSELF)
+MAX_ASKED: Final = 1_000  # nodes of one question; more are asked about in several
+MAX_RECENT: Final = 100  # requests whose decision is at hand without going through everything again
+MAX_NAMED: Final = 20  # nodes and names of such a request: who names more waits some microseconds longer
+
+
+@dataclass(slots=True)
+class _Recent:
+    """A decision, and all that it came from. `reads` None: nothing."""
+
+    descriptions: list[Description]
+    servers: tuple[str, ...]
+    question: Question
+    left: Verdict
+    reads: Reads | None
+    verdicts: tuple[tuple[bytes, Verdict | None], ...] = ()
+    """By their keys in the cache."""
 
 
 class Trust:
@@ -69,22 +96,87 @@ class Provisioned:
         self._lenient = lenient
         self._note = note
         self._shown = shown
+        self._every: tuple[list[Description], tuple[NodeRef, ...], tuple[str, ...]] | None = None
+        self._recent: OrderedDict[Request, _Recent] = OrderedDict()
 
     # ------------------------------------------------------------------ as a judge
 
     async def may_read(self, caller: str, request: ReadoutRequest) -> ReadoutRequest:
-        nodes, chosen = self._expanded(request.nodes, self._things)
-        names = request.names or tuple(name for thing in chosen for name in thing.specs)
-        question = Question(Right.READ, bare(caller), nodes, _once(names), request.types, request.tokens)
-        left = await self._granted(question, caller)
-        if is_whole(question, left):
+        asked = (bare(caller), request.nodes, request.names, request.types, request.tokens)
+        recent = self._again(asked)
+        if recent is not None:
+            self._noticed(recent.question, caller)
+            self._note(recent.question, recent.left, CACHE)
+        else:
+            recent = await self._read(asked, caller)
+        if recent.reads is None:
+            raise Forbidden(DENIED)
+        if recent.reads == asked[1:4]:
             return request
-        names = request.names
+        nodes, names, types = recent.reads
+        return replace(request, nodes=nodes, names=names, types=types)
+
+    async def _read(self, asked: Request, caller: str) -> _Recent:
+        jid, nodes, names, types, tokens = asked
+        if nodes or names:
+            these, chosen = self._expanded(nodes, self._things)
+            asked_names = _once(names or (name for thing in chosen for name in thing.specs))
+        else:
+            these, asked_names = self._everything()
+        question = Question(Right.READ, jid, these, asked_names, types, tokens)
+        self._noticed(question, caller)
+        descriptions, servers = self._descriptions(), self._trust.servers
+        left, source = await self._decision(question)
+        self._note(question, left, source)
+        recent = _Recent(descriptions, servers, question, left, self._readable(nodes, names, question, left))
+        if source == CACHE and len(nodes or ()) + len(names) <= MAX_NAMED and len(these) <= MAX_ASKED:
+            keys = [self._cache.key(server, question) for server in servers]
+            recent.verdicts = tuple((key, self._cache.look(key)) for key in keys)
+            self._recent[asked] = recent
+            if len(self._recent) > MAX_RECENT:
+                self._recent.popitem(last=False)
+        return recent
+
+    def _again(self, asked: Request) -> _Recent | None:
+        """The decision about the same request, if nothing that it came from has changed."""
+        if len(asked[1] or ()) + len(asked[2]) > MAX_NAMED:
+            return None
+        recent = self._recent.get(asked)
+        if recent is None or not self._trust.owner or recent.servers != self._trust.servers:
+            return None
+        if recent.descriptions != self._descriptions():
+            return None
+        for key, verdict in recent.verdicts:
+            if self._cache.look(key) is not verdict:
+                return None
+        self._recent.move_to_end(asked)
+        return recent
+
+    def _descriptions(self) -> list[Description]:
+        return [thing.description for thing in self._things.values()]
+
+    def _everything(self) -> tuple[tuple[NodeRef, ...], tuple[str, ...]]:
+        """All nodes and the names of all fields."""
+        descriptions = self._descriptions()
+        if self._every is None or self._every[0] != descriptions:
+            nodes = tuple(thing.node for thing in self._things.values())
+            names = _once(name for thing in self._things.values() for name in thing.specs)
+            self._every = descriptions, nodes, names
+        return self._every[1:]
+
+    def _readable(
+        self, nodes: tuple[NodeRef, ...] | None, names: tuple[str, ...], question: Question, left: Verdict
+    ) -> Reads | None:
+        """What of a request for these nodes and names is left; None when nothing is."""
+        if not left.allowed:
+            return None
+        if is_whole(question, left):
+            return nodes, names, question.types
         if (left.nodes, left.names) != (question.nodes, question.names) and (names or left.names != question.names):
             names = self._had_by(left)
             if not names:
-                raise Forbidden(DENIED)
-        return replace(request, nodes=_kept(request.nodes, question, left), names=names, types=left.types)
+                return None
+        return _kept(nodes, question, left), names, left.types
 
     async def may_control(self, caller: str, command: Command) -> Command:
         nodes, _ = self._expanded(command.nodes, self._controllable())
@@ -167,12 +259,15 @@ class Provisioned:
     # ------------------------------------------------------------------ decisions
 
     async def _granted(self, question: Question, caller: str) -> Verdict:
-        if question.tokens != NO_TOKENS:
-            self._shown(question.tokens, caller)
+        self._noticed(question, caller)
         left = await self.decide(question)
         if not left.allowed:
             raise Forbidden(DENIED)
         return left
+
+    def _noticed(self, question: Question, caller: str) -> None:
+        if question.tokens != NO_TOKENS:
+            self._shown(question.tokens, caller)
 
     async def decide(self, question: Question) -> Verdict:
         """What is left of `question`, in full."""
@@ -181,6 +276,15 @@ class Provisioned:
         return left
 
     async def _decision(self, question: Question) -> tuple[Verdict, str]:
+        nodes = question.nodes or ()
+        if len(nodes) <= MAX_ASKED:
+            return await self._answered(question)
+        parts = [replace(question, nodes=nodes[at : at + MAX_ASKED]) for at in range(0, len(nodes), MAX_ASKED)]
+        answers = [await self._answered(part) for part in parts]
+        sources = {source for _, source in answers}
+        return _joined([left for left, _ in answers]), next(each for each in WEAKEST_FIRST if each in sources)
+
+    async def _answered(self, question: Question) -> tuple[Verdict, str]:
         if question.right is Right.FRIEND and self._trust.includes(question.jid):
             return Verdict(True), ITSELF
         if not question.jid or not self._trust.owner:
@@ -218,6 +322,22 @@ class Provisioned:
         return narrowed_to(question, Verdict(True, tuple(n for n in question.nodes or () if self._lenient(n.node_id))))
 
 
+def _joined(parts: Iterable[Verdict]) -> Verdict:
+    """What is left of a question that was asked in parts, each about other nodes. Names and types are those that are
+    left of every part: never more than was allowed, and less where the parts differ."""
+    allowed = [part for part in parts if part.allowed]
+    if not allowed:
+        return REFUSED
+    first, *others = allowed
+    names = tuple(name for name in first.names if all(name in part.names for part in others))
+    types = first.types
+    for part in others:
+        types &= part.types
+    if bool(names) != bool(first.names) or bool(types) != bool(first.types):
+        return REFUSED
+    return Verdict(True, tuple(node for part in allowed for node in part.nodes or ()), names, types)
+
+
 def most_forgiving(question: Question, verdicts: Iterable[Verdict]) -> Verdict:
     """Of what each verdict leaves over, the most; a refusal when there is none."""
     best, size = REFUSED, (False, 0, False)
@@ -227,11 +347,6 @@ def most_forgiving(question: Question, verdicts: Iterable[Verdict]) -> Verdict:
         if (left.allowed, pairs, left.secondary_trust) > size:
             best, size = left, (left.allowed, pairs, left.secondary_trust)
     return best
-
-
-def is_whole(question: Question, left: Verdict) -> bool:
-    """Whether nothing was taken away."""
-    return left.allowed and (left.nodes, left.names, left.types) == (question.nodes, question.names, question.types)
 
 
 def _kept(nodes: tuple[NodeRef, ...] | None, question: Question, left: Verdict) -> tuple[NodeRef, ...] | None:

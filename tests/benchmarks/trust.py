@@ -2,7 +2,8 @@
 
 Rounds alternate between the judge that asks (from its cache: a question that gets as far as a server ends the run) and
 the one that asks nobody (`[access]`), so the ratio holds on a shared machine. A decision is the whole of it: the
-request with its nodes and fields by name, the digest, the verdict, what is left of the request.
+request with its nodes and fields by name, the digest, the verdict, what is left of the request, and the audit on a real
+disk. "In turn" are more readers than have their decision at hand, so that each goes through everything.
 
 `--json FILE` keeps the numbers. Bar: a cached decision takes at most 50 µs.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import statistics
 import tempfile
@@ -20,12 +22,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from devices.base import FieldSpec, ParameterSpec, ValueType
+from hub.authority import RULES
+from hub.services.audit import Audit
+from hub.services.decisions import DecisionLog
 from hub.things.model import Assignment, Command, FieldTypes, NodeRef, ReadoutRequest
 from hub.things.questions import Question, Right, Verdict
 from hub.things.thing import Description, Thing
 from hub.trust.access import AccessLists, Judge
 from hub.trust.cache import VerdictCache
-from hub.trust.provisioned import Provisioned, Trust
+from hub.trust.provisioned import MAX_RECENT, Provisioned, Trust
+from hub.trust.provisioned import SERVER as PROVIDED
 
 BAR_US: Final = 50.0
 ROUNDS: Final = 15
@@ -66,11 +72,23 @@ ALL = ReadoutRequest("1", types=FieldTypes.PRESENT)
 ONE = ReadoutRequest("1", (NodeRef("thing-0000"),), ("temperature",))
 SET = Command((NodeRef("thing-0001"),), (Assignment("output", True, ValueType.BOOLEAN),))
 
+READERS: Final = [f"reader{number}@example.org/phone" for number in range(3 * MAX_RECENT)]
+
+
+def in_turn() -> Work:
+    callers = itertools.cycle(READERS)
+    return lambda judge: judge.may_read(next(callers), ALL)
+
+
 CASES: list[tuple[str, int, Any, Work]] = [
     ("read one field", 20, allow, lambda judge: judge.may_read(CALLER, ONE)),
     ("read everything of 20 things", 20, allow, lambda judge: judge.may_read(CALLER, ALL)),
     ("the same, narrowed", 20, narrow, lambda judge: judge.may_read(CALLER, ALL)),
     ("read everything of 100 things", 100, allow, lambda judge: judge.may_read(CALLER, ALL)),
+    ("the same, narrowed", 100, narrow, lambda judge: judge.may_read(CALLER, ALL)),
+    ("read everything of 1,000 things", 1000, allow, lambda judge: judge.may_read(CALLER, ALL)),
+    ("20 things, 300 readers in turn", 20, allow, in_turn()),
+    ("100 things, 300 readers in turn", 100, allow, in_turn()),
     ("set one output", 20, allow, lambda judge: judge.may_control(CALLER, SET)),
     ("see our presence", 20, allow, lambda judge: judge.may_follow(CALLER)),
 ]
@@ -86,19 +104,29 @@ async def timed(judge: Judge, work: Work) -> float:
 
 async def decisions(folder: Path) -> dict[str, dict[str, float]]:
     results = {}
+    audit = Audit(folder / "audit.jsonl")
+    audit.start()
+    logged = DecisionLog(audit, time.monotonic)
+
+    def note(question: Question, left: Verdict, source: str) -> None:
+        logged.decided(question, left, RULES[source], remembered=source != PROVIDED)
+
     for number, (name, count, answer, work) in enumerate(CASES):
         path, trust = folder / f"{number}.log", Trust((SERVER,), SERVER, "owner@example.org")
         site = things(count)
         first = VerdictCache(path, 2000, "benchmark")
-        await work(Provisioned(site, trust, first, answer))
-        cached = Provisioned(site, trust, VerdictCache(path, 2000, "benchmark"), nobody)
+        for _ in READERS:
+            await work(Provisioned(site, trust, first, answer))
+        cached = Provisioned(site, trust, VerdictCache(path, 2000, "benchmark"), nobody, note=note)
         lists = AccessLists(("*@example.org",), ("*@example.org",))
         rounds = [(await timed(cached, work), await timed(lists, work)) for _ in range(ROUNDS)]
         ours = statistics.median(mine for mine, _ in rounds)
-        results[name] = {
+        results[f"{name} ({count})" if name in results else name] = {
             "us": ours, "slowest_round_us": max(mine for mine, _ in rounds), "per_second": 1e6 / ours,
             "ratio_to_access": statistics.median(mine / other for mine, other in rounds),
         }  # fmt: skip
+    logged.close()
+    await audit.stop()
     return results
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import itertools
+import os
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ URI = "iotdisco:MODEL=xmpp-iot-hub;KEY=0123456789;R=provisioning.localhost"
     (["claim", "--show", URI, "--config", "x"], 2, "--show takes --config FILE"),
     (["claim", "https://example.org"], 2, "a claim begins with IoTDisco; or iotdisco:"),
     (["claim", "iotdisco:MODEL~x;KEY=1"], 2, "is a search"),
+    (["claim", "iotdisco:MODEL=x"], 2, "quotes"),
     (["claim", URI], 1, "not-allowed"),  # Prosody does not talk to other servers here
     (["claim", "iotdisco:MODEL=x;KEY=1"], 1, "localhost hosts no registry: name one with --registry"),
     (["disown", "greenhouse@localhost"], 1, "localhost hosts no registry"),
@@ -62,9 +65,31 @@ def test_what_claims_a_hub_is_shown_by_the_hub_while_nobody_owns_it(file: Path) 
     *picture, uri = shown.out.strip().splitlines()
     assert uri == "iotdisco:MODEL=xmpp-iot-hub;SN=0001;#V=1.5;KEY=key1;R=provisioning.example.org"
     assert len([line for line in picture if "█" in line or "▀" in line or "▄" in line or "\x1b[" in line]) > 10
+    assert "Whoever scans this code" in shown.err
     owned.apply(Event.CLAIMED, "owner@example.org")
     late = hub("claim", "--show", "--config", str(file))
     assert (late.code, late.out) == (1, "") and "belongs to owner@example.org already" in late.err
+
+
+class Terminal(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("encoding", "columns", "hidden"), [
+    ("utf-8", 80, ""), ("utf-8", 40, "columns, and there are 40"), ("latin-1", 80, "no block characters (latin-1)"),
+])  # fmt: skip
+def test_a_terminal_that_cannot_show_the_code_shows_the_uri(
+    encoding: str, columns: int, hidden: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", Terminal(written, encoding))
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((columns, 24)))
+    claim_code.show(URI)
+    *picture, uri = written.getvalue().decode(encoding).splitlines()
+    assert uri == URI and bool(picture) == (not hidden)
+    assert all(len(line) <= columns for line in picture)
+    assert hidden in capsys.readouterr().err
 
 
 def test_a_hub_with_access_lists_has_nothing_to_show(file: Path) -> None:

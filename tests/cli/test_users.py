@@ -21,6 +21,7 @@ def run(tmp_path: Path) -> Run:
     config = tmp_path / "hub.toml"
     config.write_text(
         f'[provisioning]\njid = "provisioning.example.org"\nsecret_file = "/x"\nstate_dir = "{tmp_path}"\n'
+        f'store = "{tmp_path}/kept.sqlite"\n'
     )
     return lambda *arguments: CliRunner().invoke(users, ["--config", str(config), *arguments])
 

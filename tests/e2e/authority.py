@@ -111,7 +111,7 @@ class Authority:
         self.silent = False
         self.update_answer = ""
         self.once = False
-        """Right behind each verdict comes the word to forget it."""
+        """Right ahead of each verdict comes the word to forget, and it is the last that allows this."""
         self.asked: list[Element] = []
         self.last_id = ""
         """Of the last IQ that has arrived."""
@@ -151,12 +151,12 @@ class Authority:
             answer = self._answer(stanza[0])
             if answer is not None:
                 kind = "error" if answer.startswith("<error") else "result"
-                after = "" if not (self.once and "result='true'" in answer) else (
+                first = "" if not (self.once and "result='true'" in answer) else (
                     f"<iq type='set' id='{self.talker.new_id()}' from='{self.talker.jid}' to={quoteattr(sender)}>"
                     f"<clearCache xmlns='{self.namespace}'/></iq>"
                 )
-                self.talker.write(f"<iq type='{kind}' id={quoteattr(self.last_id)} from='{self.talker.jid}' "
-                                  f"to={quoteattr(sender)}>{answer}</iq>{after}")  # fmt: skip
+                self.talker.write(f"{first}<iq type='{kind}' id={quoteattr(self.last_id)} from='{self.talker.jid}' "
+                                  f"to={quoteattr(sender)}>{answer}</iq>")  # fmt: skip
 
     async def _next(self) -> Element:
         def wanted(stanza: Element) -> bool:
@@ -189,7 +189,7 @@ class Authority:
         jid = question.get("jid", "")
         table: dict[str, Any] = {"isFriend": dict.fromkeys(self.friends, ""), "canRead": self.reads,
                                  "canControl": self.controls}  # fmt: skip
-        inner = table[name].get(jid)
+        inner = table[name].pop(jid, None) if self.once else table[name].get(jid)
         types = "".join(f" {key}={quoteattr(value)}" for key, value in question.items()
                         if key not in ("jid", "st", "dt", "ut") and not key.endswith("Token"))  # fmt: skip
         result = "false" if inner is None else "true"

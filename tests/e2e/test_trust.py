@@ -16,6 +16,7 @@ from hub.config.file import parse
 from hub.config.node import Config
 from hub.node import Node
 from hub.stanzas import iotdisco
+from tests.cli.conftest import hub
 from tests.helpers import until
 
 from .authority import ACCOUNT, BARE, COMPONENT, HUB, NEW, OLD, Authority, EjabberdTrustWorld, TrustWorld, authority
@@ -572,10 +573,40 @@ async def test_what_is_allowed_once_is_allowed_once(world: TrustWorld, state: Pa
         for number in range(1, 11):
             server.reads[READER] = ""
             await read(reader, SENSOR, number, "momentary='true'")
-            del server.reads[READER]
             refused = await reader.ask(HUB, "get", request(SENSOR, 100 + number, "momentary='true'"))
             assert condition(refused) == "forbidden"
             await server.clear_cache()
+
+
+async def test_of_several_who_wait_for_what_is_allowed_once_one_gets_it(world: TrustWorld, state: Path) -> None:
+    async with (
+        authority(world) as server, running(config(world, state)) as node, world.person("reader") as reader,
+    ):  # fmt: skip
+        await claimed(node, server)
+        server.once = True
+        for turn in range(10):
+            server.reads[READER] = ""
+            asking = [reader.ask(HUB, "get", request(SENSOR, 10 * turn + n, "momentary='true'")) for n in range(5)]
+            answers = [iq.get("type") for iq in await asyncio.gather(*asking)]
+            assert sorted(answers) == ["error"] * 4 + ["result"]
+            await server.clear_cache()
+
+
+async def test_what_somebody_shows_on_his_command_line_comes_along(world: TrustWorld, state: Path) -> None:
+    account = state.parent / "reader.toml"
+    account.write_text(f'[xmpp]\njid = "{READER}"\npassword_file = "{world.folder}/reader.password"\n'
+                       f'server = "127.0.0.1:{world.address.port}"\nca_file = "{world.ca_file}"\n')  # fmt: skip
+    shown = ("--device-token", "T1", "--device-token", "T2", "--service-token", "S", "--user-token", "U")
+    async with authority(world) as server, running(config(world, state)) as node:
+        await claimed(node, server)
+        server.reads[READER] = server.controls[READER] = ""
+        for arguments in (("read", BARE, "air"), ("form", BARE, "pump"), ("set", BARE, "pump.output=on")):
+            ran = await asyncio.to_thread(hub, *arguments, *shown, account=account)
+            assert ran.code == 0, ran.err
+    asked = server.questions("canRead", READER) + server.questions("canControl", READER)
+    assert len(asked) >= 3
+    for question in asked:
+        assert [question.get(f"{kind}Token") for kind in ("device", "service", "user")] == ["T1 T2", "S", "U"]
 
 
 # --------------------------------------------------------------------------- forged

@@ -124,7 +124,7 @@ async def test_from_first_start_over_claim_and_the_owners_word_to_the_absence_of
                 question = await hears(owner, "reader@localhost wants to read")
                 writes(owner, "once", question.findtext(f"{CLIENT}thread") or "")
                 await until_it_reads(reader)
-                await until_it_is_refused(reader)  # once, and until the service has said to forget it
+                assert await reads(reader, 7) == "forbidden", "once is once"
                 question = await hears(owner, "reader@localhost wants to read")
                 writes(owner, "always", question.findtext(f"{CLIENT}thread") or "")
                 await until_it_reads(reader)
@@ -143,6 +143,8 @@ async def test_from_first_start_over_claim_and_the_owners_word_to_the_absence_of
     log = tmp_path / "state" / "audit.jsonl"
     assert {finding.kind for finding in verify(log).findings} <= {Kind.NOTED}, "a kill is noted, and nothing is missing"
     lines = [(entry.who, entry.what, entry.answer) for entry in entries(log)]
+    remembered = [entry for entry in entries(log) if entry.rule == "provisioning: cache" and entry.answer == "allowed"]
+    assert "reader@localhost" in {entry.who for entry in remembered}, "also what was decided without a server"
     assert ("owner@localhost/raw", "set pump: output=true", "done") in lines
     assert any(who == "reader@localhost" and what.startswith("read air, pump") for who, what, _ in lines)
 

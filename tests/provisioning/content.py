@@ -49,7 +49,7 @@ async def fill(store: SqlStore) -> None:
     await store.set_group("family", ("ann@x", "*@y"))
     await store.add_notices([PLC], "claimed", {"jid": "owner@x", "public": True})
     await store.note_asker("hub@x", "ann@x")
-    await store.add_token(TOKEN)
+    await store.give_token(TOKEN, "fingerprint", 1)
     await store.put("questions", "1", {"text": "åäö", "n": 1})
 
 

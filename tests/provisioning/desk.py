@@ -34,7 +34,7 @@ class Desk:
         self.recorded: list[tuple[str, str, str, str]] = []
         self.store = SqliteStore(path / "store.sqlite")
         self.notices = Notices(self.store, SERVICE, self.sent.append, encode_notice, self.seconds, lambda: self.now)
-        self.changes = Changes(self.store, self.notices, SERVICE, lambda: self.now)
+        self.changes = Changes(self.store, self.notices, self, SERVICE, lambda: self.now)
         self.knowledge = self.changes.knowledge = Knowledge(self.store, self.changes.rules_changed)
         self.registry = Registry(self.store, self.knowledge, self.notices, self, self.seconds, registry, Guesses())
         self.notices.told["disowned"] = lambda notice: self.registry.disowned(notice.to)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
-from hub.errors import StoreError
-from hub.provisioning.store import TokenRecord
+from hub.errors import Overload, StoreError
+from hub.provisioning.store import TOKENS, TokenRecord
 
 
 class SmallStore:
@@ -19,18 +20,23 @@ class SmallStore:
         if self.away:
             raise StoreError("the store cannot be reached")
 
-    async def add_token(self, record: TokenRecord) -> None:
+    async def give_token(self, record: TokenRecord, fingerprint: str, most: int) -> TokenRecord:
         self._reach()
-        assert record.token not in self.tokens
+        had = await self.get(TOKENS, record.subject) or {}
+        if fingerprint in had:
+            record = replace(record, token=had[fingerprint])
+        else:
+            self.tokens = {name: each for name, each in self.tokens.items() if each.expires > record.created}
+            had = {each: name for each, name in had.items() if name in self.tokens}
+            if len(had) >= most:
+                raise Overload(f"{len(had)} tokens already")
+            await self.put(TOKENS, record.subject, {**had, fingerprint: record.token})
         self.tokens[record.token] = record
+        return record
 
     async def token(self, token: str) -> TokenRecord | None:
         self._reach()
         return self.tokens.get(token)
-
-    async def remove_token(self, token: str) -> None:
-        self._reach()
-        self.tokens.pop(token, None)
 
     async def get(self, area: str, key: str) -> dict[str, Any] | None:
         self._reach()

@@ -14,7 +14,7 @@ from hub.provisioning.notices import FIRST_WAIT_S, LAST_WAIT_S, MAX_AGE
 from hub.provisioning.owner import HELP, OwnerLimits
 from hub.provisioning.registry import RegistryLimits
 from hub.stanzas.provisioning import SearchQuery, SearchTerm
-from hub.things.model import NodeRef
+from hub.things.model import NodeRef, Tokens
 from hub.things.questions import Right
 
 from .desk import SERVICE, TAGS, desk
@@ -109,7 +109,14 @@ async def test_messages_wait_until_a_thing_is_there(tmp_path: Path) -> None:
         await made.notices.add([ThingId("thing@x")], "friend", {"jid": "ann@x"})
         assert await made.turn() == ["probe", "subscribe"], "nothing is known of it"
         heard(made)
-        assert await made.turn() == ["friend"] and await made.kinds() == []
+        assert await made.turn() == ["friend", "clearCache"]
+        id_ = made.sent[1].get("id", "")
+        await made.notices.answered(FULL, id_, "service-unavailable")
+        assert await made.kinds() == ["friend"] and await made.turn() == [], "it was not there"
+        made.notices.came("thing@x/new")
+        assert await made.turn() == ["friend", "clearCache"] and made.sent[0].get("to") == "thing@x/new"
+        await made.notices.answered("thing@x/new", id_, None)
+        assert await made.kinds() == []
 
 
 async def test_what_nobody_fetched_for_months_is_given_up(tmp_path: Path) -> None:
@@ -248,8 +255,52 @@ async def test_a_leave_never_overrules_a_rule(tmp_path: Path) -> None:
         await made.says("owner@x", "once")
         await made.store.add_rule(Rule(Right.READ, False, names=("b",)))
         await made.knowledge.look()
-        verdict = await made.may(Right.READ, "ann@x", names=("a", "b", "c"))
+        verdict = await made.may(Right.READ, "ann@x", names=("a", "b"))
         assert verdict.allowed and verdict.names == ("a",)
+
+
+async def test_who_changed_which_rule_is_recorded_wherever_it_was_done(tmp_path: Path) -> None:
+    async with desk(tmp_path) as made:
+        rule = await made.store.add_rule(Rule(Right.READ, True, who=("ann@x",), owner="owner@x"))
+        await made.store.set_group("family", ("ann@x", "bob@x"))
+        await made.knowledge.look()
+        await made.store.remove_rule(rule.id)
+        await made.store.set_group("family", ())
+        await made.knowledge.look()
+        line = "ann@x may read all that is yours"
+        assert made.recorded == [
+            ("owner@x", "rule 1", line, "added"), ("operator", "group family", "ann@x, bob@x", "set"),
+            ("owner@x", "rule 1", line, "removed"), ("operator", "group family", "", "removed"),
+        ]  # fmt: skip
+
+
+async def test_a_leave_is_for_what_was_asked_and_another_question_does_not_use_it_up(tmp_path: Path) -> None:
+    async with desk(tmp_path) as made:
+        await made.claimed()
+        await made.may(Right.READ, "ann@x", names=("a",))
+        made.pass_time(minutes=1)
+        await made.says("owner@x", "once")
+        for other in ({"names": ("a", "b")}, {"names": ("a",), "nodes": (NodeRef("n"),)}, {}):
+            assert not (await made.may(Right.READ, "ann@x", **other)).allowed
+        assert (await made.may(Right.READ, "ann@x", names=("a",), tokens=Tokens(device="T"))).allowed
+        assert not (await made.may(Right.READ, "ann@x", names=("a",))).allowed
+
+
+async def test_the_word_to_forget_goes_ahead_of_what_is_allowed_once(tmp_path: Path) -> None:
+    async with desk(tmp_path) as made:
+        await made.claimed()
+        heard(made)
+        await made.may(Right.READ, "ann@x")
+        made.pass_time(minutes=1)
+        await made.says("owner@x", "once")
+        await made.turn()
+        await made.notices.answered(FULL, made.sent[0].get("id", ""), None)
+        made.sent.clear()
+        assert (await made.may(Right.READ, "ann@x")).allowed
+        assert [s[0].tag.rpartition("}")[2] for s in made.sent] == ["clearCache"], "before the answer"
+        assert await made.turn() == []
+        made.pass_time(seconds=2)
+        assert await made.turn() == ["clearCache"], "and again for who remembers it all the same"
 
 
 async def test_an_answer_of_who_is_no_owner_any_more_changes_nothing(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ async def checked(store: SqlStore, acknowledged: list[str]) -> None:
     await store.close()
 
 
+@pytest.mark.timeout(60 + 20 * ROUNDS)
 async def test_killed_while_it_writes_it_has_lost_nothing(engine: Engine) -> None:
     acknowledged: list[str] = []
     for round_ in range(ROUNDS):

@@ -26,7 +26,7 @@ QUESTIONS = st.builds(
 
 def open_(number: int = 1, age: float = 60, **more: object) -> Open:
     question = Question(Right.READ, "ann@x", **more)  # type: ignore[arg-type]  # tests know
-    return Open(number, "thing@x", question, NOON - dt.timedelta(seconds=age))
+    return Open(number, "thing@x", question, NOON - dt.timedelta(seconds=age), "")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_text_without_a_number_needs_one_question_that_has_been_there_for_a_wh
 
 @given(QUESTIONS, st.integers(1, 10**8))
 def test_whatever_strangers_write_is_shown_as_plain_lines_and_kept_as_it_was(question: Question, number: int) -> None:
-    made = Open(number, "thing@x", question, NOON)
+    made = Open(number, "thing@x", question, NOON, "f")
     shown = questions.body(made)
     first, *rest = shown.split("\n")
     assert all(line.isprintable() for line in (first, *rest))

@@ -12,7 +12,7 @@ import pytest
 from hub.errors import BadRequest, Overload, StoreError
 from hub.provisioning.model import KEY, Found, Hours, Ownership, Registered, Rule, RuleBook, Tags, ThingId
 from hub.provisioning.sqlstore import MAX_FOUND, SqlStore
-from hub.provisioning.store import Store, TokenRecord
+from hub.provisioning.store import SHOWN, Store, TokenRecord
 from hub.stanzas.provisioning import SearchQuery, SearchTerm
 from hub.things.model import FieldTypes, NodeRef
 from hub.things.questions import Right
@@ -23,6 +23,7 @@ from .engines import Engine
 PLC = ThingId("thing@x")
 RACK = ThingId("rack@x", NodeRef("imc1", "MeteringTopology"))
 OWNER, OTHER = "owner@x", "other@x"
+NOW = dt.datetime.now(dt.UTC)
 TAGS: Tags = {"SN": "394872", "MAN": "www.ktc.se", "MODEL": "IMC", "V": Decimal("1.20"), KEY: "4857402340298342"}
 
 
@@ -367,7 +368,7 @@ async def test_replacing_takes_all_or_nothing(store: SqlStore) -> None:
     assert await store.rule_book() == book
 
 
-async def test_the_revision_grows_with_rules_groups_and_ownership_only(store: SqlStore) -> None:
+async def test_the_revision_grows_with_rules_groups_ownership_and_ended_tokens_only(store: SqlStore) -> None:
     seen = [await store.revision()]
 
     async def grew() -> bool:
@@ -445,23 +446,59 @@ async def test_tokens(store: SqlStore) -> None:
     now = dt.datetime(2026, 11, 20, 12, 0, 0, 123456, dt.UTC)
     zone = dt.timezone(dt.timedelta(hours=2))
     record = TokenRecord("T1", b"\0DER\xff", "ann@x", now, (now + dt.timedelta(days=36500)).astimezone(zone))
-    await store.add_token(record)
+    assert await store.give_token(record, "f1", 2) == record
     assert await store.token("T1") == record
     assert await store.token("t1") is None
     with pytest.raises(StoreError):
-        await store.add_token(replace(record, subject="eve@x"))
-    assert await store.token("T1") == record
-    await store.remove_token("T1")
-    assert await store.token("T1") is None
+        await store.give_token(replace(record, subject="eve@x"), "f1", 2)
+    renewed = replace(record, token="T2", created=now + dt.timedelta(days=1))
+    assert await store.give_token(renewed, "f1", 2) == replace(renewed, token="T1"), "the same for the same certificate"
+    await store.give_token(replace(record, token="T3"), "f3", 2)
+    with pytest.raises(Overload):
+        await store.give_token(replace(record, token="T4"), "f4", 2)
+    assert [record.token for record in await store.tokens()] == ["T3", "T1"]
 
 
-async def test_expired_tokens_go_after_a_day(store: SqlStore) -> None:
+async def test_expired_tokens_go_after_a_day_and_make_room_at_once(store: SqlStore) -> None:
     now = dt.datetime.now(dt.UTC)
     for name, hours in (("long", -25), ("short", -23), ("new", 1)):
-        await store.add_token(TokenRecord(name, b"", "ann@x", now, now + dt.timedelta(hours=hours)))
-    await store.add_token(TokenRecord("last", b"", "ann@x", now, now + dt.timedelta(hours=1)))
+        await store.give_token(TokenRecord(name, b"", "ann@x", now, now + dt.timedelta(hours=hours)), name, 2)
+    await store.give_token(TokenRecord("last", b"", "ann@x", now, now + dt.timedelta(hours=1)), "last", 2)
     known = [await store.token(name) is not None for name in ("long", "short", "new", "last")]
     assert known == [False, True, True, True]
+
+
+async def shown(store: SqlStore, name: str, hours: int = 1) -> TokenRecord:
+    """A token that has counted at two devices."""
+    now = dt.datetime.now(dt.UTC)
+    made = await store.give_token(TokenRecord(name, b"", "ann@x", now, now + dt.timedelta(hours=hours)), name, 9)
+    for device in ("thing@x", "rack@x"):
+        await store.put(SHOWN + name, device, {})
+    return made
+
+
+async def test_a_revoked_token_is_gone_for_good_and_those_who_were_shown_it_have_to_forget(store: SqlStore) -> None:
+    first, _ = await shown(store, "T1"), await shown(store, "T2")
+    before = await store.revision()
+    assert await store.revoke_token("T1") == first
+    assert await store.token("T1") is None and await store.token("T2") is not None
+    waiting = sorted((notice.to.jid, notice.kind) for notice in await store.notices())
+    assert waiting == [("rack@x", "clearCache"), ("thing@x", "clearCache")]
+    assert await store.revision() > before
+    assert await store.revoke_token("T1") is None
+    again = replace(first, token="T3")
+    assert await store.give_token(again, "T1", 9) == again, "its certificate brings another"
+
+
+async def test_those_who_were_shown_a_token_have_to_forget_when_it_expires(store: SqlStore) -> None:
+    await shown(store, "T2")
+    await shown(store, "T1", hours=-1)
+    assert await store.lapse_tokens() == ("T1",)
+    assert {notice.to.jid for notice in await store.notices()} == {"rack@x", "thing@x"}
+    assert await store.lapse_tokens() == ()
+    await shown(store, "T1", hours=-1)
+    await store.give_token(TokenRecord("T4", b"", "bob@x", NOW, NOW), "T4", 9)
+    assert await store.lapse_tokens() == (), "said when another was given"
 
 
 async def test_small_things(store: SqlStore) -> None:

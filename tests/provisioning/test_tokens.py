@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import os
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from hub.errors import BadRequest, NotFound, NotSupported, Overload, PeerError, PeerRefused, PeerSilent, StoreError
 from hub.provisioning.certificates import KeyPair, read_pair
+from hub.provisioning.store import SHOWN
 from hub.provisioning.tokens import TokenDesk, TokenLimits
 from hub.things.model import Tokens
 from tests.provisioning.keys import END, NOW, certificate, key_pem, rsa_key
@@ -218,14 +220,6 @@ async def test_a_store_that_is_away_gives_no_token() -> None:
     assert await world.desk.record(await world.token(DEVICE)) is not None
 
 
-async def test_a_revoked_token_is_gone_and_its_certificate_brings_another() -> None:
-    world = World()
-    token = await world.token(DEVICE)
-    assert await world.desk.revoke(token) and not await world.desk.revoke(token)
-    assert await world.desk.record(token) is None
-    assert await world.token(DEVICE) != token
-
-
 # --------------------------------------------------------------------------- showing one (section 3.1.3.2)
 
 
@@ -234,6 +228,28 @@ async def test_the_token_of_the_very_sender_counts_without_a_challenge() -> None
     token = await world.token(SERVICE)
     assert await world.shown(DEVICE, SERVICE, Tokens(service=token), peer) == Tokens(service=token)
     assert peer.asked == []
+
+
+async def test_where_a_token_has_counted_is_kept_and_where_it_has_not_is_not() -> None:
+    world, eve = World(), Peer(error=PeerRefused("forbidden"))
+    token = await world.token(SERVICE)
+    await world.shown(DEVICE, EVE, Tokens(service=token), eve)
+    assert await world.store.items(SHOWN + token) == {}
+    await world.shown(DEVICE, SERVICE, Tokens(service=token), eve)
+    assert list(await world.store.items(SHOWN + token)) == ["device@example.org"]
+
+
+async def test_a_token_that_is_revoked_while_it_is_looked_at_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, peer = World(), Peer()
+    token = await world.token(SERVICE)
+    put = world.store.put
+
+    async def revoked_meanwhile(area: str, key: str, value: dict[str, Any] | None) -> None:
+        del world.store.tokens[token]
+        await put(area, key, value)
+
+    monkeypatch.setattr(world.store, "put", revoked_meanwhile)
+    assert await world.shown(DEVICE, SERVICE, Tokens(service=token), peer) == Tokens()
 
 
 async def test_a_token_that_was_passed_on_counts_when_its_owner_answers_and_is_not_asked_again_for_a_while() -> None:

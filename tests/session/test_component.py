@@ -95,7 +95,7 @@ async def test_it_answers_for_its_own_address_and_asks_others(server: World | Ej
 async def test_a_wrong_secret_is_said_in_words_and_tried_again(
     server: World | EjabberdWorld, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.session.link.FIRST_WAIT_S", 0.02)
+    monkeypatch.setattr("hub.session.component.FIRST_WAIT_S", 0.02)
     caplog.set_level(logging.DEBUG, "hub.session")
     async with component(server, Greeter(), secret="another") as link:
         await until(lambda: caplog.text.count("does not take us as its component") >= 2, "it was refused twice")

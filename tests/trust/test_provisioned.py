@@ -13,12 +13,23 @@ from hypothesis import strategies as st
 
 from devices.base import FieldSpec, ParameterSpec, ValueType
 from hub.errors import BadRequest, Forbidden, PeerSilent
+from hub.stanzas import bounded
 from hub.things.model import Assignment, Command, FieldTypes, NodeRef, ReadoutRequest, Tokens
 from hub.things.questions import REFUSED, Question, Right, Verdict, narrowed_to
 from hub.things.thing import Description, Thing
 from hub.trust.access import FormScope
 from hub.trust.cache import VerdictCache
-from hub.trust.provisioned import CACHE, ITSELF, OFFLINE, SERVER, UNCLAIMED, Provisioned, Trust, most_forgiving
+from hub.trust.provisioned import (
+    CACHE,
+    ITSELF,
+    MAX_ASKED,
+    OFFLINE,
+    SERVER,
+    UNCLAIMED,
+    Provisioned,
+    Trust,
+    most_forgiving,
+)
 
 HOME, OTHER = "provisioning.example.org", "other.example.org"
 OWNER, READER = "owner@example.org", "reader@example.org"
@@ -459,3 +470,137 @@ async def test_two_hundred_hubs_that_start_at_once_ask_their_caches_and_not_the_
     assert len(servers.asked) == 200
     assert await asked_of_all() == first
     assert len(servers.asked) == 200, "nobody asked again"
+
+
+# --------------------------------------------------------------------------- more than fits into a question
+
+
+@pytest.mark.parametrize(("answers", "left"), [
+    ([WHOLE, WHOLE, WHOLE], (2500, ("level", "output"))),
+    ([WHOLE, REFUSED, WHOLE], (1500, ("level", "output"))),
+    ([WHOLE, Verdict(True, names=("output",)), WHOLE], (2500, ("output",))),
+    ([Verdict(True, names=("level",)), Verdict(True, names=("output",)), WHOLE], None),
+    ([REFUSED, REFUSED, REFUSED], None),
+    ([WHOLE, None, WHOLE], (1500, ("level", "output"))),
+])  # fmt: skip
+async def test_a_hub_with_more_things_asks_in_parts_and_never_reads_more_than_each_allows(
+    answers: list[Verdict | None], left: tuple[int, tuple[str, ...]] | None
+) -> None:
+    assert MAX_ASKED == bounded.MAX_NODES
+    things = {f"t{n}": thing(f"t{n}", ["level", "output"]) for n in range(2500)}
+    asked: list[Question] = []
+
+    async def ask(question: Question, servers: Sequence[str]) -> Mapping[str, Verdict]:
+        asked.append(question)
+        answer = answers[int((question.nodes or ())[0].node_id[1:]) // 1000]
+        return {} if answer is None else {servers[0]: answer}
+
+    judge = Provisioned(things, Trust((HOME,), "", OWNER), VerdictCache(None, 100), ask)
+    for _ in range(2):
+        if left is None:
+            with pytest.raises(Forbidden):
+                await judge.may_read(READER, reading())
+        else:
+            request = await judge.may_read(READER, reading())
+            nodes, names = request.nodes or tuple(NodeRef(name) for name in things), request.names or left[1]
+            assert (len(nodes), names) == left
+    assert [len(question.nodes or ()) for question in asked[:3]] == [1000, 1000, 500]
+    assert len(asked) == (3 if None not in answers else 4), "each part is remembered by itself"
+
+
+# --------------------------------------------------------------------------- what is at hand
+
+VERDICTS = [WHOLE, REFUSED, Verdict(True, (AIR,)), Verdict(True, names=("output",)),
+            Verdict(True, (AIR, PUMP), ("temperature",), FieldTypes.MOMENTARY)]  # fmt: skip
+REQUESTS = [reading(), reading((AIR,)), reading(names=("output",)), reading((AIR, LAMP), ("temperature",)),
+            reading((PUMP, AIR, PUMP)), reading(()), reading(types=FieldTypes.ALL)]  # fmt: skip
+
+
+@given(st.lists(st.one_of(
+    st.tuples(st.just("ask"), st.integers(0, 6), st.sampled_from([READER, OWNER])),
+    st.tuples(st.just("answer"), st.integers(0, 4), st.sampled_from([HOME, OTHER])),
+    st.tuples(st.just("clear"), st.just(0), st.just("")),
+    st.tuples(st.just("owner"), st.integers(0, 1), st.just("")),
+    st.tuples(st.just("servers"), st.integers(0, 1), st.just("")),
+    st.tuples(st.just("things"), st.integers(0, 2), st.just("")),
+), max_size=40))  # fmt: skip
+async def test_what_is_at_hand_is_what_would_be_decided_anew(steps: list[tuple[str, int, str]]) -> None:
+    site = Site(servers=(HOME, OTHER))
+    things = dict(THINGS)
+    site.judge = Provisioned(things, site.trust, site.cache, site.servers.ask)
+
+    async def outcome(judge: Provisioned, number: int, who: str) -> object:
+        try:
+            return await judge.may_read(who, REQUESTS[number])
+        except Forbidden as refusal:
+            return type(refusal)
+
+    for step, number, of in steps:
+        match step:
+            case "ask":
+                for _ in range(2):
+                    found = await outcome(site.judge, number, of)
+                    anew = Provisioned(things, site.trust, site.cache, site.servers.ask)
+                    assert found == await outcome(anew, number, of)
+            case "answer":
+                site.servers.answers[of] = VERDICTS[number]
+            case "clear":
+                site.cache.clear()
+            case "owner":
+                site.trust.owner = ("", OWNER)[number]
+            case "servers":
+                site.trust.servers = ((HOME,), (HOME, OTHER))[number]
+            case "things":
+                name = ("air", "pump", "lamp")[number]
+                if things.pop(name, None) is None:
+                    things[name] = thing(name, ["temperature", "output"])
+
+
+async def test_what_is_at_hand_is_noted_and_its_tokens_too() -> None:
+    site, shown = Site(), list[Tokens]()
+    site.judge = Provisioned(THINGS, site.trust, site.cache, site.servers.ask,
+                             note=lambda *said: site.noted.append(said), shown=lambda tokens, _: shown.append(tokens))
+    request = replace(reading(), tokens=Tokens(device="T"))
+    for _ in range(4):
+        await site.judge.may_read(READER, request)
+    assert site.sources == [SERVER, CACHE, CACHE, CACHE] and shown == [Tokens(device="T")] * 4
+    assert len({question for question, *_ in site.noted}) == 1
+
+
+def _another_answer(site: Site, _: dict[str, Thing]) -> None:
+    site.servers.answers = dict.fromkeys((HOME, OTHER), REFUSED)
+    site.cache.clear()
+
+
+def _no_owner(site: Site, _: dict[str, Thing]) -> None:
+    site.trust.owner = ""
+
+
+def _another_server(site: Site, _: dict[str, Thing]) -> None:
+    site.servers.answers[OTHER] = REFUSED
+    site.trust.servers = (OTHER,)
+
+
+def _less_things(_: Site, things: dict[str, Thing]) -> None:
+    del things["air"]
+
+
+def _other_fields(_: Site, things: dict[str, Thing]) -> None:
+    things["air"].describe(Description("air", fields=(FieldSpec("pressure", ValueType.NUMERIC),)))
+
+
+@pytest.mark.parametrize("count", [3, MAX_ASKED + 1])
+@pytest.mark.parametrize("change", [_another_answer, _no_owner, _another_server, _less_things, _other_fields])
+async def test_what_is_at_hand_ends_with_what_it_came_from(
+    change: Callable[[Site, dict[str, Thing]], None], count: int
+) -> None:
+    site = Site(Verdict(True, (AIR,), ("temperature",)))
+    things = {"air": thing("air", ["temperature", "humidity"])}
+    things |= {f"t{n}": thing(f"t{n}", ["level"]) for n in range(1, count)}
+    site.judge = Provisioned(things, site.trust, site.cache, site.servers.ask)
+    for _ in range(4):
+        left = await site.judge.may_read(READER, reading())
+        assert (left.nodes, left.names) == ((AIR,), ("temperature",))
+    change(site, things)
+    with pytest.raises(Forbidden):
+        await site.judge.may_read(READER, reading())

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 import pytest
+from slixmpp.xmlstream.handler import Callback
+from slixmpp.xmlstream.matcher import MatchXPath
 
 from hub.config.file import parse
 from hub.errors import HubError, PeerRefused
@@ -29,6 +32,7 @@ from hub.stanzas.dialects import PROVISIONING
 from hub.things.model import FieldTypes, NodeRef, Tokens
 from hub.things.questions import Question, Right, bare
 from hub.trust.tokens import TokenTraffic
+from tests.cli.conftest import Ran, hub
 from tests.e2e.raw import RawClient, condition
 from tests.e2e.world import running
 from tests.helpers import until
@@ -61,6 +65,9 @@ class Party:
         router = Router(self.client)
         router.send = self.link.send
         router.add(self.keeper)
+        self.told: list[Any] = []
+        path = MatchXPath(f"{{jabber:client}}iq/{{{namespace}}}clearCache")
+        self.client.register_handler(Callback("clearCache", path, self.told.append))
 
     @property
     def jid(self) -> str:
@@ -118,8 +125,25 @@ async def test_a_token_is_passed_on_and_its_challenge_comes_back_the_whole_way(h
         assert not await thing.may(Tokens(device="SERVICETOKEN1"), thief.jid)
         assert await thing.may(Tokens(device=f"SERVICETOKEN1 {shown.device}"), service.jid)
 
-        assert await house.running.tokens.revoke(shown.device)
+        thing.told.clear()
+        await revoked_on_the_command_line(house, shown.device)
         assert not await thing.may(shown, service.jid)
+        await until(lambda: thing.told, "the thing that could remember it is told to forget it")
+
+
+async def revoked_on_the_command_line(house: House, token: str) -> None:
+    config = house.state / "provisioning.toml"
+    config.write_text(f'[provisioning]\njid = "{SERVICE}"\nsecret_file = "/unused"\nstate_dir = "{house.state}"\n')
+
+    async def tokens(command: str, *more: str) -> Ran:
+        return await asyncio.to_thread(hub, "provisioning", "tokens", command, "--config", str(config), *more)
+
+    listed = await tokens("list", "--of", "Reader@localhost/x")
+    assert f"reader@localhost: {token}\n    good until " in listed.out
+    assert [each["token"] for each in json.loads((await tokens("list", "--json")).out)] == [token]
+    gone = await tokens("revoke", token, "T9")
+    assert (gone.code, gone.out) == (1, f"revoked: {token} of reader@localhost\n") and "no token T9" in gone.err
+    assert (await tokens("list")).out == "no token has been given yet\n"
 
 
 async def test_a_challenge_from_a_stranger_is_forbidden(house: House) -> None:
