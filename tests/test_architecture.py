@@ -75,7 +75,11 @@ ROOMS: dict[str, Room] = {
         ("hub.bridges", "hub.things", "hub.errors", "hub.config.mqtt", "devices.base", "devices.bus")
     ),
     "hub.bridges.connection": Room(("hub.config.mqtt", "hub.errors"), frozenset({"paho"})),
-    "hub.dashboard": Room(("hub.dashboard", "hub.things", "hub.errors", "hub.services"), frozenset({"nicegui"})),
+    "hub.dashboard": Room(
+        ("hub.dashboard", "hub.config.dashboard", "hub.things", "hub.errors", "hub.services", "devices.base"),
+        frozenset({"nicegui"}),
+    ),
+    "hub.dashboard.view": Room(("hub.things.model", "devices.base")),
     "hub.node": ANYTHING,
     "hub.node_mqtt": ANYTHING,
     "hub.node_telemetry": ANYTHING,
@@ -93,7 +97,7 @@ SANS_IO = (
     "hub.things.actuation", "hub.things.interlock", "hub.things.values", "hub.provisioning.model",
     "hub.provisioning.rules", "hub.provisioning.budgets", "hub.provisioning.questions", "hub.provisioning.plain",
     "hub.provisioning.sql", "hub.provisioning.sql_things", "hub.provisioning.sql_rules", "hub.provisioning.sql_rest",
-    "hub.bridges.topics", "hub.bridges.board", "hub.bridges.homeassistant",
+    "hub.bridges.topics", "hub.bridges.board", "hub.bridges.homeassistant", "hub.dashboard.view",
 )  # fmt: skip
 
 

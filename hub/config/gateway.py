@@ -6,6 +6,7 @@ know from here: the command carries them over.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,7 +109,7 @@ class Gateway:
             return {"domains": 'at least one table [gateway.domains."example.org"]'}
         if not self.listen and not self.exi_listen:
             return {"listen": "at least one address to listen on"}
-        if not self.exi_tls and not all(_is_loopback(address) for address in self.exi_listen):
+        if not self.exi_tls and not all(is_loopback(address) for address in self.exi_listen):
             return {"exi_tls": "true, unless exi_listen is on loopback only"}
         for key in TIMES:
             if getattr(self, key) < MIN_TIME_S:
@@ -130,6 +131,10 @@ def _ports(key: str, address: str, lowest: int = 1) -> Mapping[str, str]:
     return {} if lowest <= int(address.rpartition(":")[2]) <= 65535 else {key: "a host and a port up to 65535"}
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Whether "host:port" is this machine's own."""
     host = address.rpartition(":")[0].strip("[]")
-    return host in ("localhost", "::1") or host.startswith("127.")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
