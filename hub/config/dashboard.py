@@ -74,14 +74,16 @@ class Alarm:
 @dataclass(frozen=True, kw_only=True)
 class Dashboard:
     """`[dashboard]`: a page for hubs. `hubs`: their addresses, or where they are found: "roster" (contacts of the
-    account that are hubs) or "registry" (what a search there finds; `registry` names it, default: what the account's
-    server hosts). `stale_after`: from when on a value is old; default: three times the interval at which it has come,
-    and at least 90 s. Without users the page is for this machine only; `open_control` lets everybody on it control."""
+    account that are hubs) or "registry" (public things of `owner`, default: of the account itself; `registry` names it,
+    default: what the account's server hosts). `stale_after`: from when on a value is old; default: three times the
+    interval at which it has come, and at least 90 s. Without users the page is for this machine only; `open_control`
+    lets everybody on it control."""
 
     title: Annotated[str, Matches(r"\S.{0,79}", "a text of 1 to 80 characters")] = "Hubs"
     listen: Server = "127.0.0.1:8080"
     hubs: Source | tuple[HubJid, ...] = "roster"
     registry: Registry | None = None
+    owner: HubJid | None = None
     behind_proxy: bool = False
     stale_after: Duration | None = None
     open_control: bool = False
@@ -103,8 +105,9 @@ class Dashboard:
             return {"listen": "a host and a port from 1 to 65535"}
         if not isinstance(self.hubs, str) and not 1 <= len(self.hubs) <= MAX_HUBS:
             return {"hubs": f"from one to {MAX_HUBS} addresses"}
-        if self.registry is not None and self.hubs != "registry":
-            return {"registry": 'hubs = "registry" beside it, or nothing'}
+        for key in ("registry", "owner"):
+            if getattr(self, key) is not None and self.hubs != "registry":
+                return {key: 'hubs = "registry" beside it, or nothing'}
         if self.stale_after is not None and not 1 <= self.stale_after <= MAX_WAIT_S:
             return {"stale_after": "from 1s to 7d"}
         return self._problems_of_people() or self._problems_of_alarms()

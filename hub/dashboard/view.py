@@ -143,7 +143,8 @@ class Board(Protocol):
     def hubs(self) -> tuple[HubState, ...]: ...
 
     def tiles(self) -> tuple[Tile, ...]:
-        """In a stable order: hub, thing, field."""
+        """In a stable order: hub, thing, field. A thing that could not be read yet has one with the field "", without
+        value."""
         ...
 
     def tile(self, key: Key) -> Tile | None: ...

@@ -46,15 +46,15 @@ class Published:
 
 
 class Peer:
-    """A hub as a client sees it. `client` is online."""
+    """A hub as a client sees it. `client` is online. Many peers of one client share an `inbox`; else each has its own."""
 
-    def __init__(self, client: Any, jid: str, timeout: float) -> None:
+    def __init__(self, client: Any, jid: str, timeout: float, inbox: Inbox | None = None) -> None:
         self._client = client
         self.jid = jid
         self._timeout = timeout
         self._sensor_data: SensorDataCodec = SENSOR_DATA[SENSOR_DATA_XMPP]
         self._control: Control = next(iter(CONTROL.values()))
-        self._inbox = _Inbox(client)
+        self._inbox = inbox or Inbox(client)
         self._ids = itertools.count(secrets.randbelow(FIRST_IDS))
 
     async def find(self) -> None:
@@ -116,6 +116,7 @@ class Peer:
         """Readings as they are published, for ever. Asks to be a contact of the hub first: that is what its
         telemetry is open to."""
         await self._befriend(self.jid.partition("/")[0])
+        wanted = {(place.jid, place.node) for place in places}
         with self._inbox.listen(*{place.jid for place in places}) as arriving:
             for place in places:
                 await self._subscribe(place)
@@ -125,7 +126,9 @@ class Peer:
                     for place in places:
                         if (place.jid, place.node) == (message.get("from"), node):
                             await self._subscribe(place)
-                for _, payload in pubsub.notified(message):
+                for node, payload in pubsub.notified(message):
+                    if (message.get("from"), node) not in wanted:  # another hub's, where they share a service
+                        continue
                     answer = self._decode(self._sensor_data, payload)
                     if answer is not None:
                         yield answer
@@ -203,12 +206,12 @@ class Peer:
             raise PeerConfused(f"the hub's answer cannot be read: {error}") from None
 
 
-class _Inbox(MatcherBase):
-    """Messages from the addresses that someone listens to."""
+class Inbox(MatcherBase):
+    """Messages from the addresses that someone listens to; whoever listens to the same gets the same."""
 
     def __init__(self, client: Any) -> None:
         super().__init__(None)
-        self._queues: dict[str, asyncio.Queue[Element]] = {}
+        self._queues: dict[str, list[asyncio.Queue[Element]]] = {}
         client.register_handler(Callback(f"peer {id(self)}", self, self._arrived))
 
     def listen(self, *senders: str) -> _Listening:
@@ -218,19 +221,22 @@ class _Inbox(MatcherBase):
         return stanza.xml.tag.endswith("}message") and stanza.xml.get("from") in self._queues
 
     def _arrived(self, stanza: Any) -> None:
-        self._queues[stanza.xml.get("from")].put_nowait(stanza.xml)
+        for queue in self._queues.get(stanza.xml.get("from"), ()):
+            queue.put_nowait(stanza.xml)
 
 
 class _Listening:
-    def __init__(self, queues: dict[str, asyncio.Queue[Element]], senders: tuple[str, ...]) -> None:
+    def __init__(self, queues: dict[str, list[asyncio.Queue[Element]]], senders: tuple[str, ...]) -> None:
         self._queues, self._senders = queues, senders
+        self._queue: asyncio.Queue[Element] = asyncio.Queue()
 
     def __enter__(self) -> asyncio.Queue[Element]:
-        queue: asyncio.Queue[Element] = asyncio.Queue()
         for sender in self._senders:
-            self._queues[sender] = queue
-        return queue
+            self._queues.setdefault(sender, []).append(self._queue)
+        return self._queue
 
     def __exit__(self, *_: object) -> None:
         for sender in self._senders:
-            self._queues.pop(sender, None)
+            self._queues[sender].remove(self._queue)
+            if not self._queues[sender]:
+                del self._queues[sender]
