@@ -104,8 +104,9 @@ def _site(board: Board, settings: Dashboard) -> GZipMiddleware:
 
     async def log_out(request: Request) -> Response:
         answer = login.leave(request, sessions)
+        session = request.scope["hub.session"]
         for client in Client.instances.values():  # the session's other windows
-            if client.request.scope.get("hub.session") == request.scope["hub.session"]:
+            if session and client.request.scope.get("hub.session") == session:
                 client.run_javascript(RELOAD)
         return answer
 
