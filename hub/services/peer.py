@@ -46,7 +46,7 @@ class Published:
 
 
 class Peer:
-    """A hub as a client sees it. `client` is online. Many peers of one client share an `inbox`; else each has its own."""
+    """A hub as a client sees it. `client` is online. `inbox`: one that many peers share; else each has its own."""
 
     def __init__(self, client: Any, jid: str, timeout: float, inbox: Inbox | None = None) -> None:
         self._client = client
