@@ -69,6 +69,7 @@ ROOMS: dict[str, Room] = {
         ("hub.provisioning", "hub.stanzas.provisioning", "hub.things", "hub.errors"),
         frozenset({"psycopg", "psycopg_pool"}),
     ),
+    "hub.account": ANYTHING,
     "hub.authority": ANYTHING,
     "hub.provisioning_server": ANYTHING,
     "hub.bridges": Room(
