@@ -79,7 +79,7 @@ class Hubs:
         self._trouble = ""
         self._forms: dict[tuple[str, str], tuple[float, tuple[str, tuple[Control, ...]]]] = {}
         self._pages: set[_Page] = set()
-        finding.refuse_strangers(client)
+        finding.admit_nobody(client)
         client.add_event_handler("got_online", self._came)
         client.add_event_handler("presence_unavailable", self._went)
         client.add_event_handler("roster_update", lambda _: self._find_again.set())

@@ -38,6 +38,7 @@ NO_HUB_WAIT_S = 900.0
 LOOK_S = 5.0
 QUIET_S = 60.0
 POLL_S = 30.0
+FOLLOW_AGAIN_S = 120.0
 
 NO_RIGHT: Final = frozenset({"forbidden", "not-authorized", "not-allowed", "registration-required"})
 NOT_THERE: Final = {
@@ -154,17 +155,22 @@ class Watcher:
         raise PeerError("it has gone offline")
 
     async def _follow(self, peer: Peer, places: list[Published]) -> None:
-        """What it tells by itself. Where it does not, or not to us, it is asked instead."""
-        try:
-            if not places:
-                raise PeerError("it publishes nothing that we may see")
-            async for answer in self._news(peer, places):
-                self._take(answer)
-        except PeerError as error:
-            log.info("%s is asked every %g s: %s", self.jid, POLL_S, error)
-            self._polled = True
-            self._say(HubLife.ONLINE, f"it is asked every {POLL_S:g} s, as it tells us nothing by itself ({error})")
-        await asyncio.Event().wait()
+        """What it tells by itself. Where it does not, or not to us, it is asked instead, until it does."""
+        while True:
+            try:
+                if not places:
+                    raise PeerError("it publishes nothing that we may see")
+                async for answer in self._news(peer, places):
+                    if self._polled:
+                        self._polled = False
+                        self._say(HubLife.ONLINE, "")
+                    self._take(answer)
+            except PeerError as error:
+                log.info("%s is asked every %g s: %s", self.jid, POLL_S, error)
+                self._polled = True
+                self._say(HubLife.ONLINE, f"it is asked every {POLL_S:g} s, as it tells us nothing by itself ({error})")
+            await asyncio.sleep(FOLLOW_AGAIN_S)
+            places = await self._places(peer)
 
     def _news(self, peer: Peer, places: list[Published]) -> AsyncIterator[Answer]:
         """The one place that knows by what way news come."""
