@@ -69,6 +69,7 @@ ROOMS: dict[str, Room] = {
         ("hub.provisioning", "hub.stanzas.provisioning", "hub.things", "hub.errors"),
         frozenset({"psycopg", "psycopg_pool"}),
     ),
+    "hub.account": ANYTHING,
     "hub.authority": ANYTHING,
     "hub.provisioning_server": ANYTHING,
     "hub.bridges": Room(
@@ -80,6 +81,8 @@ ROOMS: dict[str, Room] = {
         frozenset({"nicegui"}),
     ),
     "hub.dashboard.view": Room(("hub.things.model", "devices.base")),
+    "hub.dashboard.access": Room(("hub.dashboard.view", "hub.config.dashboard", "hub.errors"), frozenset({"argon2"})),
+    "hub.dashboard_server": ANYTHING,
     "hub.node": ANYTHING,
     "hub.node_mqtt": ANYTHING,
     "hub.node_telemetry": ANYTHING,
@@ -97,7 +100,8 @@ SANS_IO = (
     "hub.things.actuation", "hub.things.interlock", "hub.things.values", "hub.provisioning.model",
     "hub.provisioning.rules", "hub.provisioning.budgets", "hub.provisioning.questions", "hub.provisioning.plain",
     "hub.provisioning.sql", "hub.provisioning.sql_things", "hub.provisioning.sql_rules", "hub.provisioning.sql_rest",
-    "hub.bridges.topics", "hub.bridges.board", "hub.bridges.homeassistant", "hub.dashboard.view",
+    "hub.bridges.topics", "hub.bridges.board", "hub.bridges.homeassistant", "hub.dashboard.view", "hub.dashboard.board",
+    "hub.dashboard.points", "hub.dashboard.alarms", "hub.dashboard.charts", "hub.things.words",
 )  # fmt: skip
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Final
 
 from devices.base import Duration, Matches, Within
@@ -89,6 +91,14 @@ class Dashboard:
     open_control: bool = False
     users: Mapping[str, User] = field(default_factory=dict)
     alarms: tuple[Alarm, ...] = ()
+
+    @property
+    def state_folder(self) -> Path:
+        """systemd's, or the user's own (XDG)."""
+        given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+        if given:
+            return Path(given)
+        return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "hub-dashboard"
 
     @property
     def address(self) -> tuple[str, int]:

@@ -93,6 +93,10 @@ class Tiles:
             self._hubs[jid] = _Hub(jid)
             self.changed.add(None)
 
+    def sort(self) -> None:
+        """Hubs that are found come in any order, and are shown in that of their addresses."""
+        self._hubs = dict(sorted(self._hubs.items()))
+
     def drop(self, jid: str) -> None:
         hub = self._hubs.pop(jid, None)
         if hub is not None:
@@ -124,7 +128,8 @@ class Tiles:
         for trouble in answer.troubles:
             thing = self._thing(hub, trouble.node.node_id)
             if thing is not None:
-                thing.trouble, thing.trouble_at = trouble.text[:MAX_TEXT] or "it cannot be read", _at(trouble.timestamp)
+                thing.trouble = trouble.text[:MAX_TEXT] or "it cannot be read"
+                thing.trouble_at = seconds_of(trouble.timestamp)
                 self.changed.update(entry.key for entry in thing.entries.values())
                 self.changed.add(None)
         for reading in answer.readings:
@@ -193,7 +198,7 @@ class Tiles:
         return thing
 
     def _reading(self, hub: _Hub, thing: _Thing, reading: Reading, now: float) -> None:
-        at = min(_at(reading.timestamp), now)
+        at = min(seconds_of(reading.timestamp), now)
         if thing.trouble and at > thing.trouble_at:
             thing.trouble = ""
             self.changed.update(entry.key for entry in thing.entries.values())
@@ -220,10 +225,10 @@ class Tiles:
 
     @staticmethod
     def _value(hub: _Hub, entry: _Entry, each: Field, at: float) -> None:
-        number = _number(each.value)
-        if number is not None and not each.quality & BAD:
-            entry.live.add(at, number)
-            entry.trend.add(at, number)
+        drawn = number(each.value)
+        if drawn is not None and not each.quality & BAD:
+            entry.live.add(at, drawn)
+            entry.trend.add(at, drawn)
         if at < entry.at:
             return
         if entry.at and hub.life is HubLife.ONLINE and 0 < at - entry.at < LONGEST_INTERVAL_S:
@@ -255,7 +260,7 @@ class Tiles:
         if not entry.alarms:
             return freshness, ""
         known = freshness is Freshness.LIVE and not entry.said.quality & BAD and not thing.trouble
-        value = _number(entry.said.value)
+        value = number(entry.said.value)
         return freshness, self._alarms.judge(entry.alarms, entry.key, value, now, entry.unit, known)
 
     def _freshness(self, hub: _Hub, entry: _Entry, now: float) -> Freshness:
@@ -278,10 +283,11 @@ def _never(key: Key, thing: _Thing) -> Tile:
                 Freshness.NEVER, thing.trouble, "", (), False)  # fmt: skip
 
 
-def _at(moment: dt.datetime) -> float:
-    """One without a zone is taken as UTC (XEP-0082 knows no other)."""
+def seconds_of(moment: dt.datetime) -> float:
+    """Since 1970. One without a zone is taken as UTC (XEP-0082 knows no other)."""
     return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()
 
 
-def _number(value: Value) -> float | None:
+def number(value: Value) -> float | None:
+    """The value as it is drawn and judged; None for what has no order."""
     return float(value) if isinstance(value, bool | int | Decimal) else None

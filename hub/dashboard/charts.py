@@ -36,10 +36,9 @@ def single(at: float, value: float) -> Point:
     return Point(at, value, value, value)
 
 
-def joined(history: Sequence[Point], live: Iterable[tuple[float, float]]) -> list[Point]:
-    """History, and behind its end what has come live. Both in order of time."""
-    end = history[-1].at if history else -math.inf
-    return [*history, *(single(at, value) for at, value in live if at > end)]
+def joined(history: Sequence[Point], until: float, live: Iterable[tuple[float, float]]) -> list[Point]:
+    """History, which knows everything `until` then, and behind it what has come live. Both in order of time."""
+    return [*history, *(single(at, value) for at, value in live if at > until)]
 
 
 def thinned(points: Sequence[Point], start: float, end: float, most: int) -> list[Point]:

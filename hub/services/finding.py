@@ -17,9 +17,10 @@ EVERYTHING: Final = SearchTerm("strMask", "MODEL", "*", wildcard="*")
 """A search needs a comparison; this one holds for whatever says its model, as all our hubs do."""
 
 
-def refuse_strangers(client: Any) -> None:
-    """Let nobody become a contact by asking, and ask nobody back: a client that only looks has no reason to."""
-    client.roster.auto_authorize = False
+def admit_nobody(client: Any) -> None:
+    """Let nobody become a contact by asking, and ask nobody back: a client that only looks has no reason to. Requests
+    stay with the server, for whoever else uses the account."""
+    client.roster.auto_authorize = None
     client.roster.auto_subscribe = False
 
 

@@ -46,7 +46,7 @@ class Published:
 
 
 class Peer:
-    """A hub as a client sees it. `client` is online. Many peers of one client share an `inbox`; else each has its own."""
+    """A hub as a client sees it. `client` is online. `inbox`: one that many peers share; else each has its own."""
 
     def __init__(self, client: Any, jid: str, timeout: float, inbox: Inbox | None = None) -> None:
         self._client = client
@@ -175,13 +175,23 @@ class Peer:
 
     async def _until(self, event: str, reached: Callable[[], bool]) -> bool:
         """Wait for `reached`, looking again at each `event`; False when it did not come in time."""
-        deadline = asyncio.get_running_loop().time() + min(PRESENCE_S, self._timeout)
-        while not reached():
-            left = deadline - asyncio.get_running_loop().time()
-            if left <= 0:
-                return False
-            with contextlib.suppress(TimeoutError):
-                await self._client.wait_until(event, min(left, 0.25))
+        happened = asyncio.Event()
+
+        def look(_: object) -> None:
+            happened.set()
+
+        self._client.add_event_handler(event, look)
+        try:
+            async with asyncio.timeout(min(PRESENCE_S, self._timeout)):
+                while not reached():
+                    with contextlib.suppress(TimeoutError):  # what is waited for may be true before the event is told
+                        async with asyncio.timeout(RETRY_S):
+                            await happened.wait()
+                    happened.clear()
+        except TimeoutError:
+            return reached()
+        finally:
+            self._client.del_event_handler(event, look)
         return True
 
     async def _info(self, jid: str) -> set[str]:
