@@ -97,7 +97,8 @@ def test_a_live_value_becomes_stale_before_the_eyes_of_its_reader(board: Board, 
 
 def test_trouble_and_doubtful_quality_are_said(board: Board, look: Look) -> None:
     greenhouse(board)
-    board("put", HUB, "air", "temperature", trouble="the chip at 0x76 does not answer", quality_text="automatic-estimate")
+    board("put", HUB, "air", "temperature", trouble="the chip at 0x76 does not answer")
+    board("put", HUB, "air", "temperature", quality_text="automatic-estimate")
     board("put", HUB, "door", "", freshness="never", label="Door", trouble="no such pin")
     page = look()
     expect(page.get_by_text("the chip at 0x76 does not answer")).to_be_visible()
