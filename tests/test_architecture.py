@@ -85,6 +85,7 @@ ROOMS: dict[str, Room] = {
         ("hub.dashboard", "hub.config.dashboard", "hub.things", "hub.errors", "hub.services", "devices.base")
     ),
     **{f"hub.dashboard.{page}": PAGE for page in ("page", "gate", "login", "wall")},
+    "hub.dashboard.wire": Room(("hub.dashboard.view", "devices.base")),
     "hub.dashboard.view": Room(("hub.things.model", "devices.base")),
     "hub.dashboard.access": Room(("hub.dashboard.view", "hub.config.dashboard", "hub.errors"), frozenset({"argon2"})),
     "hub.dashboard_server": ANYTHING,
@@ -106,7 +107,7 @@ SANS_IO = (
     "hub.provisioning.rules", "hub.provisioning.budgets", "hub.provisioning.questions", "hub.provisioning.plain",
     "hub.provisioning.sql", "hub.provisioning.sql_things", "hub.provisioning.sql_rules", "hub.provisioning.sql_rest",
     "hub.bridges.topics", "hub.bridges.board", "hub.bridges.homeassistant", "hub.dashboard.view", "hub.dashboard.board",
-    "hub.dashboard.points", "hub.dashboard.alarms", "hub.dashboard.charts", "hub.things.words",
+    "hub.dashboard.points", "hub.dashboard.alarms", "hub.dashboard.charts", "hub.dashboard.wire", "hub.things.words",
 )  # fmt: skip
 
 

@@ -151,7 +151,7 @@ def _forwarded(scope: Scope) -> None:
     headers = Headers(scope=scope)
 
     def last(name: str) -> str:
-        return headers.get(f"x-forwarded-{name}", "").rpartition(",")[2].strip()
+        return ",".join(headers.getlist(f"x-forwarded-{name}")).rpartition(",")[2].strip()
 
     prefix = last("prefix").rstrip("/")
     prefix = prefix if PREFIX.fullmatch(prefix) else ""

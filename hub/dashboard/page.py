@@ -22,7 +22,7 @@ from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
-from nicegui import ui
+from nicegui import Client, ui
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
@@ -33,7 +33,7 @@ from hub.dashboard import login
 from hub.dashboard.gate import Gate
 from hub.dashboard.login import Sessions
 from hub.dashboard.view import Board
-from hub.dashboard.wall import Wall
+from hub.dashboard.wall import RELOAD, Wall
 from hub.errors import LinkError
 
 WEB: Final = Path(__file__).parent / "web"
@@ -103,7 +103,12 @@ def _site(board: Board, settings: Dashboard) -> GZipMiddleware:
         return login.page(board.title, request.scope["hub.prefix"], version())
 
     async def log_out(request: Request) -> Response:
-        return login.leave(request, sessions)
+        answer = login.leave(request, sessions)
+        session = request.scope["hub.session"]
+        for client in Client.instances.values():  # the session's other windows
+            if session and client.request.scope.get("hub.session") == session:
+                client.run_javascript(RELOAD)
+        return answer
 
     async def wall(request: Request) -> None:
         _build(request, board, sessions)

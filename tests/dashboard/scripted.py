@@ -32,7 +32,7 @@ GUESSES = 3
 
 
 def control(name: str, type_: str, text: str, **more: Any) -> Control:
-    plain = {"label": name.capitalize(), "description": "", "minimum": "", "maximum": "", "options": (), "page": "Output"}
+    plain = {"label": name, "description": "", "minimum": "", "maximum": "", "options": (), "page": "Output"}
     return Control(name=name, type=ValueType(type_), text=text, **(plain | more))
 
 
@@ -84,13 +84,14 @@ class ScriptedBoard:
         """`said`: what of a Tile is other than before; `value` a number or text, `age` in seconds."""
         key = Key(hub, thing, field)
         new = key not in self._tiles
-        plain = Tile(key, thing, None, "", "", ValueType.NUMERIC, None, Quality.AUTOMATIC_READOUT, "", Freshness.LIVE, "", "",
-                     (), False)  # fmt: skip
+        plain = Tile(key, thing, None, "", "", ValueType.NUMERIC, None, Quality.AUTOMATIC_READOUT, "", Freshness.LIVE,
+                     "", "", (), False)  # fmt: skip
         old = self._tiles.get(key, plain)
         if "value" in said:
             value = said["value"]
-            said["value"] = Decimal(str(value)) if isinstance(value, int | float) and not isinstance(value, bool) else value
-            said.setdefault("text", {True: "on", False: "off"}.get(value, str(value)) if value is not None else "")
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                said["value"] = Decimal(str(value))
+            said.setdefault("text", ("off", "on")[value] if isinstance(value, bool) else str(value))
             said.setdefault("age", 0)
         if "age" in said:
             said["moment"] = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=said.pop("age"))

@@ -1,83 +1,107 @@
-"""Many points as few: what has to be kept is kept."""
+"""Charts in a real browser: an hour, a day or a week, gaps, live values, and the same as a table."""
 
 from __future__ import annotations
 
-import math
+import itertools
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from playwright.sync_api import Locator, Page, expect
 
-from hub.dashboard.charts import Point, joined, series, single, thinned
-from hub.dashboard.view import Series
+from tests.dashboard.conftest import HUB
 
-VALUES = st.floats(-1e6, 1e6)
-MANY = st.lists(st.tuples(st.floats(0, 1000), VALUES), max_size=300, unique_by=lambda point: point[0]).map(
-    lambda points: [single(at, value) for at, value in sorted(points)]
-)
+Board = Callable[..., Any]
+Look = Callable[..., Page]
+GAP = (40_000, 30_000)  # seconds ago
 
-
-@given(MANY, st.integers(2, 60))
-def test_extremes_and_the_mean_survive(points: list[Point], most: int) -> None:
-    thin = thinned(points, 0, 1000, most)
-    assert len(thin) <= most and [point.at for point in thin] == sorted(point.at for point in thin)
-    assert bool(thin) is bool(points)
-    if points:
-        assert min(p.low for p in thin) == min(p.low for p in points)
-        assert max(p.high for p in thin) == max(p.high for p in points)
-        assert all(p.low - 1e-6 <= p.mean <= p.high + 1e-6 for p in thin)
+ACCENTED = """(canvas) => {
+    const [width, height] = [canvas.width, canvas.height];
+    const pixels = canvas.getContext('2d').getImageData(0, 0, width, height).data;
+    const columns = new Array(width).fill(0);
+    for (let i = 0; i < pixels.length; i += 4)
+        if (pixels[i + 1] - pixels[i] > 25 && pixels[i + 3] > 0) columns[(i / 4) % width] += 1;
+    return columns;
+}"""
+"""How many pixels of the line's colour each column has."""
 
 
-@given(MANY, st.integers(3, 60), st.floats(0, 50))
-def test_a_chart_is_bounded_and_its_gaps_are_between_points(points: list[Point], most: int, apart: float) -> None:
-    made = series(points, 0, 1000, most, apart, "°C")
-    assert len(made.times) <= most and list(made.times) == sorted(made.times)
-    assert len(made.times) == len(made.mean) == len(made.low) == len(made.high)
-    for mean, low, high in zip(made.mean, made.low, made.high, strict=True):
-        assert (mean is None) is (low is None) is (high is None)
-    if made.mean:
-        assert made.mean[0] is not None and made.mean[-1] is not None
+DRAWING = "(canvas) => canvas.toDataURL()"
 
 
-def gaps(made: Series) -> list[float]:
-    return [at for at, mean in zip(made.times, made.mean, strict=True) if mean is None]
+@pytest.fixture
+def page(board: Board, look: Look) -> Page:
+    board("hub", HUB, ["air"])
+    board("put", HUB, "air", "temperature", value=21.5, unit="°C", trend=[(0, 21), (60, 22)])
+    board("put", HUB, "air", "note", text="all is well", type="string", age=3)
+    board("remember", 86_400, gap=GAP)
+    return look()
 
 
-def test_a_line_is_broken_where_nothing_was_heard() -> None:
-    seconds = [*range(100), *range(200, 300)]
-    made = series([single(at, 1.0) for at in seconds], 0, 300, 1000, 1, "")
-    assert gaps(made) == [149.5]
-    assert gaps(series([single(at, 1.0) for at in seconds], 0, 300, 1000, 60, "")) == []  # not of what comes so seldom
+def opened(page: Page, field: str = "temperature") -> Locator:
+    page.get_by_role("button", name=f"{field}: show its chart").click()
+    page.wait_for_selector("dialog[data-drawn]")
+    return page.get_by_role("dialog", name=field)
 
 
-def test_minutes_with_readings_behind_them_are_no_gap() -> None:
-    minutes = [Point(at, 1, 0, 2) for at in range(0, 600, 60)]
-    made = series([*minutes, *(single(600 + at, 1) for at in range(300))], 0, 900, 1000, 60, "")
-    assert gaps(made) == []
+def test_a_day_is_drawn_with_its_gap(board: Board, page: Page, picture: Callable[[Page, str], None]) -> None:
+    chart = opened(page)
+    expect(chart.get_by_label("Day")).to_be_checked()
+    columns = chart.locator("canvas").evaluate(ACCENTED)
+    drawn = [number for number, count in enumerate(columns) if count]
+    width = drawn[-1] - drawn[0]
+    hole = max(after - before for before, after in itertools.pairwise(drawn))
+    assert abs(hole / width - (GAP[0] - GAP[1]) / 86_400) < 0.02
+    expect(chart).to_contain_text("1 gap")
+    picture(page, "chart-day")
+    light = chart.locator("canvas").evaluate(DRAWING)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"({DRAWING})(document.querySelector('canvas')) !== '{light}'")
+    picture(page, "chart-dark")
 
 
-@pytest.mark.parametrize("count", [0, 1, 2])
-def test_few_points_are_as_they_are(count: int) -> None:
-    made = series([single(10.0 * at, float(at)) for at in range(count)], 0, 100, 50, 1, "lx", "why")
-    assert made.mean == made.low == made.high == tuple(float(at) for at in range(count))
-    assert (made.unit, made.note) == ("lx", "why")
+def test_hour_and_week_are_a_choice_away(board: Board, page: Page) -> None:
+    chart = opened(page)
+    for label, span in (("Hour", "HOUR"), ("Week", "WEEK")):
+        chart.get_by_label(label).check()
+        page.wait_for_selector(f"dialog[data-drawn={span}]")
+    assert [call[2] for call in board("asked") if call[0] == "series"] == ["DAY", "HOUR", "WEEK"]
 
 
-def test_what_lies_outside_is_left_out() -> None:
-    made = series([single(float(at), 1.0) for at in range(100)], 20, 29, 1000, 1, "")
-    assert made.times == tuple(float(at) for at in range(20, 30))
+def test_what_comes_while_one_looks_is_appended(board: Board, page: Page) -> None:
+    chart = opened(page)
+    expect(chart).not_to_contain_text("last 29.75")
+    board("put", HUB, "air", "temperature", value=29.75)
+    expect(chart).to_contain_text("highest 29.75, last 29.75 °C")
 
 
-def test_live_values_follow_on_history_without_doubles() -> None:
-    history = [single(float(at), 0.0) for at in range(10)]
-    whole = joined(history, 9.001, [(float(at), 1.0) for at in range(5, 15)])
-    assert [point.at for point in whole] == [float(at) for at in range(15)]
-    assert [point.mean for point in whole] == [0.0] * 10 + [1.0] * 5
-    assert joined([], -math.inf, [(1.0, 2.0)]) == [single(1.0, 2.0)]
+def test_the_same_as_a_table(board: Board, page: Page) -> None:
+    chart = opened(page)
+    button = chart.get_by_role("button", name="Show as a table")
+    expect(button).to_have_attribute("aria-expanded", "false")
+    button.click()
+    rows = chart.get_by_role("row")
+    assert rows.count() > 200
+    assert chart.get_by_role("columnheader").all_inner_texts() == ["Time", "Mean", "Lowest", "Highest"]
+    expect(chart.get_by_text("no values")).to_have_count(1)
+    chart.get_by_role("button", name="Hide the table").click()
+    expect(rows).to_have_count(0)
 
 
-def test_a_day_of_seconds_becomes_a_chart() -> None:
-    day = [single(float(at), float(at % 3600)) for at in range(86_400)]
-    made = series(day, 0, 86_400, 600, 1, "")
-    assert len(made.times) == 600 and gaps(made) == []
-    assert max(value for value in made.high if value is not None) == 3599
+def test_those_who_do_not_see_it_are_told(board: Board, page: Page) -> None:
+    picture = opened(page).get_by_role("img")
+    assert "temperature: Lowest 15.7, highest 24.3" in (picture.get_attribute("aria-label") or "")
+
+
+def test_without_history_it_says_so(board: Board, page: Page) -> None:
+    board("remember", 0)
+    chart = opened(page)
+    expect(chart).to_contain_text("The hub keeps no history; this is what has come since the dashboard runs.")
+    expect(chart).to_contain_text("No values in this time.")
+
+
+def test_escape_closes_it_and_the_focus_goes_back(board: Board, page: Page) -> None:
+    opened(page)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "temperature: show its chart"

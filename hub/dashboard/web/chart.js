@@ -10,7 +10,11 @@ const LIVE_MS = 500; // live values are drawn at most so often
 
 // Its megabyte is fetched when a page has come to rest, not when somebody waits for a chart.
 let library = null;
-export const loadCharts = () => (library ??= import("nicegui-echart").then((module) => module.echarts));
+export const loadCharts = () =>
+  (library ??= import("nicegui-echart").then(
+    (module) => module.echarts,
+    () => (library = null), // the connection was lost: the next one who wants a chart tries again
+  ));
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -57,9 +61,12 @@ export const Chart = {
     this.$refs.dialog.showModal();
     this.observer = new ResizeObserver(() => this.chart?.resize());
     this.observer.observe(this.$refs.canvas);
+    this.dark = matchMedia("(prefers-color-scheme: dark)");
+    this.dark.addEventListener("change", this.draw);
     this.ask();
     const echarts = await loadCharts();
     if (!this.$refs.canvas) return; // closed meanwhile
+    if (!echarts) return (this.said = "The chart cannot be drawn without the dashboard; close it and try again.");
     this.chart = echarts.init(this.$refs.canvas, null, { renderer: "canvas" });
     this.chart.on("finished", () => {
       if (this.asked !== null && this.answered) this.$refs.dialog.dataset.drawn = this.span;
@@ -69,6 +76,7 @@ export const Chart = {
   beforeUnmount() {
     clearTimeout(this.timer);
     this.observer.disconnect();
+    this.dark.removeEventListener("change", this.draw);
     this.chart?.dispose();
   },
   methods: {
@@ -119,7 +127,7 @@ export const Chart = {
       this.chart.setOption(
         {
           animation: false,
-          textStyle: { fontFamily: "inherit", color: ink },
+          textStyle: { fontFamily: "Roboto, system-ui, sans-serif", color: ink },
           grid: { left: 12, right: 16, top: 30, bottom: 8, containLabel: true },
           xAxis: {
             type: "time",
@@ -163,7 +171,7 @@ export const Chart = {
           <h2 id="chart-title"><bdi>{{ tile.f }}</bdi> <small><bdi>{{ tile.place }}</bdi></small></h2>
           <button type="button" class="plain" @click="$refs.dialog.close()">Close</button>
         </header>
-        <fieldset class="choice"><legend class="hidden">How long</legend>
+        <fieldset class="choice"><legend class="unseen">How long</legend>
           <label v-for="(words, name) in SPANS"><input type="radio" name="span" :value="name" :checked="span === name" @change="choose(name)"/><span>{{ words[0] }}</span></label>
         </fieldset>
         <div ref="canvas" class="canvas" role="img" :aria-label="tile.f + ': ' + summary"></div>

@@ -145,8 +145,8 @@ export const Control = {
           @input="edit($event.target.value)" @keydown.enter="send(draft)" @keydown.esc="undo"/>
 
         <template v-if="kind !== 'switch' && edited && !waiting">
-          <button type="button" class="main small" @click="send(draft)">Set<span class="hidden"> {{ control.label }}</span></button>
-          <button type="button" class="small" @click="undo">Undo<span class="hidden"> {{ control.label }}</span></button>
+          <button type="button" class="main small" @click="send(draft)">Set<span class="unseen"> {{ control.label }}</span></button>
+          <button type="button" class="small" @click="undo">Undo<span class="unseen"> {{ control.label }}</span></button>
         </template>
       </div>
       <p :id="base + 'h'" class="help"><bdi>{{ control.help && control.help !== control.label ? control.help : range }}</bdi></p>

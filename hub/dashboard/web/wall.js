@@ -35,7 +35,7 @@ export default {
           thing.tiles
             .map((id) => this.tiles[id])
             .filter((tile) => tile.a)
-            .map((tile) => ({ id: tile.id, where: `${thing.label}, ${hub.title}`, text: tile.a })),
+            .map((tile) => ({ id: tile.id, field: tile.f, where: `${thing.label}, ${hub.title}`, text: tile.a })),
         ),
       );
     },
@@ -101,6 +101,13 @@ export default {
             this.tiles[id].home = this.at(hub, thing);
           }
     },
+    // A thing that could not be read yet has a tile without a field, for its trouble
+    fields(thing) {
+      return thing.tiles.filter((id) => this.tiles[id].f);
+    },
+    troubles(thing) {
+      return [...new Set(thing.tiles.map((id) => this.tiles[id].t).filter(Boolean))];
+    },
     at: (hub, thing) => hub.id + "\n" + thing.name,
     follow(tile, change) {
       // a parameter's state is also told by the field of its name: somebody else may have set it
@@ -154,7 +161,7 @@ export default {
         <nav aria-label="Hubs"><ul class="lives">
           <li v-for="(hub, i) in hubs" :key="hub.id"><a :href="'#hub-' + i" :class="hub.life.replace(' ', '-')"><Icon :name="LIVES[hub.life]"/><bdi>{{ hub.title }}</bdi> <span>{{ hub.life }}</span></a></li>
         </ul></nav>
-        <fieldset class="choice"><legend class="hidden">Theme</legend>
+        <fieldset class="choice"><legend class="unseen">Theme</legend>
           <label v-for="name in THEMES()"><input type="radio" name="theme" :value="name" :checked="theme === name" @change="dress(name)"/><span>{{ name }}</span></label>
         </fieldset>
         <form v-if="visitor" method="post" :action="prefix + '/logout'"><span class="who"><bdi>{{ visitor }}</bdi></span> <button type="submit" class="plain">Log out</button></form>
@@ -164,21 +171,22 @@ export default {
         <div role="alert"><p v-if="lost" class="banner cut"><Icon name="gone"/>The connection to the dashboard was lost at {{ since(lost) }}. What is shown is what was known then; it connects again by itself.</p></div>
         <div role="status"><p v-if="trouble" class="banner"><Icon name="gone"/><bdi>{{ trouble }}</bdi></p></div>
         <section class="alarms" aria-label="Alarms" aria-live="polite"><ul v-if="alarms.length">
-          <li v-for="alarm in alarms" :key="alarm.id"><Icon name="alarm"/><span><b><bdi>{{ alarm.where }}</bdi></b> <bdi>{{ alarm.text }}</bdi></span></li>
+          <li v-for="alarm in alarms" :key="alarm.id"><Icon name="alarm"/><span><b><bdi>{{ alarm.field }}</bdi></b> <bdi>{{ alarm.text }}</bdi> <span class="where">(<bdi>{{ alarm.where }}</bdi>)</span></span></li>
         </ul></section>
         <p v-if="quiet" class="empty">No hubs are known yet.</p>
 
         <section v-for="(hub, i) in hubs" :key="hub.id" class="hub" :id="'hub-' + i" :aria-labelledby="'hub-' + i + '-name'">
           <header><h2 :id="'hub-' + i + '-name'"><bdi>{{ hub.title }}</bdi></h2><bdi v-if="hub.jid !== hub.title" class="jid">{{ hub.jid }}</bdi>
             <p v-if="hub.text" class="wrong" :class="hub.life.replace(' ', '-')"><Icon :name="LIVES[hub.life]"/><bdi>{{ hub.text }}</bdi></p></header>
-          <section v-for="(thing, j) in hub.things" :key="thing.name" class="thing" :aria-labelledby="'thing-' + i + '-' + j">
+          <div class="things"><section v-for="(thing, j) in hub.things" :key="thing.name" class="thing" :aria-labelledby="'thing-' + i + '-' + j">
             <header><h3 :id="'thing-' + i + '-' + j"><bdi>{{ thing.label }}</bdi></h3>
-              <button v-if="control && thing.control" type="button" class="plain" :aria-expanded="opened[at(hub, thing)] ? 'true' : 'false'" @click="toggle(hub, thing)">Controls<span class="hidden"> of {{ thing.label }}</span></button></header>
+              <button v-if="control && thing.control" type="button" class="plain" :aria-expanded="opened[at(hub, thing)] ? 'true' : 'false'" @click="toggle(hub, thing)">Controls<span class="unseen"> of {{ thing.label }}</span></button></header>
+            <p v-for="words in troubles(thing)" class="wrong"><Icon name="alarm"/><bdi>{{ words }}</bdi></p>
             <Controls v-if="control && opened[at(hub, thing)]" :thing="thing" :form="forms[at(hub, thing)]" :off="!!lost || hub.life !== 'online'" :base="'c-' + i + '-' + j"
               @set="(name, value) => send(hub, thing, name, value)" @again="ask(hub, thing)"/>
-            <ul v-if="thing.tiles.length" class="tiles"><Tile v-for="id in thing.tiles" :key="id" :tile="tiles[id]" :cut="!!lost" @open="charted = id"/></ul>
-            <p v-else class="empty">It has told no values yet.</p>
-          </section>
+            <ul v-if="fields(thing).length" class="tiles"><Tile v-for="id in fields(thing)" :key="id" :tile="tiles[id]" :cut="!!lost" @open="charted = id"/></ul>
+            <p v-else class="empty"><Icon name="never"/> no values yet</p>
+          </section></div>
         </section>
       </div>
       <Chart v-if="charted !== null" ref="chart" :key="charted" :tile="tiles[charted]" :theme="theme" :cut="!!lost"
