@@ -33,6 +33,11 @@ class Room:
 
 SLIXMPP = frozenset({"slixmpp"})
 ANYTHING = Room(everything=True)
+PAGE = Room(
+    ("hub.dashboard", "hub.config.dashboard", "hub.things", "hub.errors", "devices.base"),
+    frozenset({"nicegui", "fastapi", "starlette", "uvicorn"}),
+)
+"""What a browser sees: it knows the board, and nothing of XMPP."""
 
 ROOMS: dict[str, Room] = {
     "devices": Room(("devices",)),
@@ -77,9 +82,9 @@ ROOMS: dict[str, Room] = {
     ),
     "hub.bridges.connection": Room(("hub.config.mqtt", "hub.errors"), frozenset({"paho"})),
     "hub.dashboard": Room(
-        ("hub.dashboard", "hub.config.dashboard", "hub.things", "hub.errors", "hub.services", "devices.base"),
-        frozenset({"nicegui", "fastapi", "starlette", "uvicorn"}),
+        ("hub.dashboard", "hub.config.dashboard", "hub.things", "hub.errors", "hub.services", "devices.base")
     ),
+    **{f"hub.dashboard.{page}": PAGE for page in ("page", "gate", "login", "wall")},
     "hub.dashboard.wire": Room(("hub.dashboard.view", "devices.base")),
     "hub.dashboard.view": Room(("hub.things.model", "devices.base")),
     "hub.dashboard.access": Room(("hub.dashboard.view", "hub.config.dashboard", "hub.errors"), frozenset({"argon2"})),
@@ -228,6 +233,9 @@ WRONG: list[tuple[str, str, str]] = [
     ("hub.bridges.new", "import paho.mqtt.client", "hub.bridges may not"),
     ("hub.bridges.new", "from hub.services.control import Control", "hub.bridges may not"),
     ("hub.bridges.topics", "import asyncio", "and is sans-IO"),
+    ("hub.dashboard.page", "from hub.services.peer import Peer", "hub.dashboard.page may not"),
+    ("hub.dashboard.hubs", "from nicegui import ui", "hub.dashboard may not"),
+    ("hub.dashboard.board", "import time", "and is sans-IO"),
     ("devices.new", "import paho.mqtt.client", "imports paho"),
     ("hub.exi.new", "from hub.errors import HubError", "hub.exi may not"),
     ("hub.exi.new", "import slixmpp", "hub.exi may not"),

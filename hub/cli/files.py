@@ -60,8 +60,9 @@ def _check_dashboard(file: Path) -> None:
     for missing in config.missing_files():
         click.echo(f"{file}: note: {missing}", err=True)
     page = config.dashboard
-    of = f"{len(page.named)} hubs" if page.named else f"the hubs of the {page.hubs}"
-    users = f"{len(page.users)} users" if page.users else "this machine only"
+    named = len(page.named)
+    of = f"{named} hub{'s' * (named != 1)}" if named else f"the hubs of the {page.hubs}"
+    users = f"those who log in ({len(page.users)})" if page.users else "this machine only"
     click.echo(f"{file}: good: a dashboard for {of}, on {page.listen} for {users}")
 
 

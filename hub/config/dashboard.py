@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Mapping
@@ -63,8 +62,6 @@ class Alarm:
     def problems(self) -> Mapping[str, str]:
         if self.above is None and self.below is None:
             return {"above": "a number for `above`, `below` or both"}
-        if not all(math.isfinite(number) for number in (self.above or 0, self.below or 0, self.hysteresis)):
-            return {"above": "finite numbers"}
         if self.above is not None and self.below is not None:
             if self.below >= self.above:
                 return {"below": "less than `above`"}

@@ -53,10 +53,13 @@ class Guesses:
         while len(self._spent) > MAX_REMEMBERED:
             self._spent.popitem(last=False)
 
-    def right(self, name: str, address: str) -> None:
+    def right(self, name: str, address: str, now: float) -> None:
+        """It was none: what was counted as one is taken back, and all is forgiven to whoever knows the password."""
         for key in _keys(name, address):
             if key[0] == "both":
                 self._spent.pop(key, None)
+            elif key in self._spent:
+                self._spent[key] = (max(0.0, self._left(key, now) - 1), now)
 
     def _left(self, key: tuple[str, str, str], now: float) -> float:
         """Guesses that still count."""
@@ -122,7 +125,7 @@ class Access:
             self._waiting -= 1
         if user is None or not good:
             return None
-        self._guesses.right(name, address)
+        self._guesses.right(name, address, self._clock())
         return Visitor(name, user.control)
 
 

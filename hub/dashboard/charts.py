@@ -37,8 +37,8 @@ def single(at: float, value: float) -> Point:
 
 
 def joined(history: Sequence[Point], until: float, live: Iterable[tuple[float, float]]) -> list[Point]:
-    """History, which knows everything `until` then, and behind it what has come live. Both in order of time."""
-    return [*history, *(single(at, value) for at, value in live if at > until)]
+    """History, which knows everything before `until`, and behind it what has come live. Both in order of time."""
+    return [*history, *(single(at, value) for at, value in live if at >= until)]
 
 
 def thinned(points: Sequence[Point], start: float, end: float, most: int) -> list[Point]:

@@ -9,6 +9,7 @@ Rules of this file
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -82,7 +83,8 @@ class Hubs:
         finding.admit_nobody(client)
         client.add_event_handler("got_online", self._came)
         client.add_event_handler("presence_unavailable", self._went)
-        client.add_event_handler("roster_update", lambda _: self._find_again.set())
+        if settings.hubs == "roster":
+            client.add_event_handler("roster_update", lambda _: self._find_again.set())
         for jid in settings.named:
             self._tiles.add(jid)
 
@@ -287,16 +289,17 @@ class Hubs:
             wait = SEARCH_S
             try:
                 found = await self._candidates()
+                self._keep_to(found[:MAX_HUBS])
                 self._finder_trouble = "" if len(found) <= MAX_HUBS else f"only {MAX_HUBS} of {len(found)} are shown"
             except HubError as error:
                 self._finder_trouble = f"hubs cannot be looked for: {in_words(error)[1]}; it is tried again"
                 wait = SEARCH_AGAIN_S
-            else:
-                self._keep_to(found[:MAX_HUBS])
-            if self.settings.hubs == "roster":
-                await self._find_again.wait()
-            else:
-                await asyncio.sleep(wait)
+            except Exception:
+                log.exception("an error of ours, looking for hubs")
+                self._finder_trouble = "hubs cannot be looked for: an error of the dashboard's own, see its log"
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._find_again.wait()
 
     async def _candidates(self) -> list[str]:
         if self.settings.hubs == "roster":

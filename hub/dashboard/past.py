@@ -35,6 +35,8 @@ CHARTS_KEPT: Final = 32
 QUESTIONS_OF_HUB: Final = 2
 READINGS_SPAN_S: Final = 3_600.0
 """Readings themselves are asked for no further back than this, where minutes or hours were asked for first."""
+RESOLUTION_S: Final = 0.001
+"""Of the moments that a hub of ours remembers."""
 READINGS: Final = FieldTypes.HISTORICAL_SECOND | FieldTypes.HISTORICAL_OTHER
 NOT_KNOWN: Final = frozenset({"item-not-found", "feature-not-implemented", "bad-request"})
 
@@ -61,7 +63,8 @@ LEAST_APART_S: Final = 30.0
 
 @dataclass
 class _Kept:
-    """`points` of the first step know everything `until` then; `rest`, of the finer ones behind it, `rest_until`."""
+    """`points` of the first step know everything before `until`; `rest`, of the finer ones behind, before
+    `rest_until`."""
 
     points: list[Point] = field(default_factory=list)
     until: float = 0.0
@@ -150,25 +153,26 @@ class Past:
         kept.rest, kept.rest_until = rest, edge
 
 
-async def _told(peer: Peer, key: Key, step: Step, after: float) -> tuple[list[Point], float]:
-    """What a hub remembers later than `after`, in order of time, and until when that is."""
+async def _told(peer: Peer, key: Key, step: Step, begin: float) -> tuple[list[Point], float]:
+    """What a hub remembers from `begin` on, in order of time, and before which moment that is everything. Of roll-ups
+    only those that begin there or later, so that nothing is told twice."""
     names: tuple[str, ...] = (key.field,)
     if step.apart:
         names = tuple(rolled_name(key.field, what) for what in (MEAN, MIN, MAX))
-    request = partial(ReadoutRequest, nodes=(NodeRef(key.thing),), names=names, types=step.types,
-                      start=moment(after + 0.001))  # fmt: skip
+    start = begin + step.apart
+    request = partial(ReadoutRequest, nodes=(NodeRef(key.thing),), names=names, types=step.types, start=moment(start))
     found: dict[float, Point] = {}
-    until = after
+    end = begin
     async for answer in peer.read(request):
         for reading in answer.readings:
             at = seconds_of(reading.timestamp)
             point = _point(reading, key, step, at)
-            if point is not None and at > after:
+            if point is not None and at > start - RESOLUTION_S:
                 found[at] = point
-                until = max(until, at)
+                end = max(end, at if step.apart else at + RESOLUTION_S)
         if len(found) > MAX_READINGS:
             raise PeerSilent(f"{key.hub} tells more than it was asked for")
-    return [found[at] for at in sorted(found)], until
+    return [found[at] for at in sorted(found)], end
 
 
 def _point(reading: Reading, key: Key, step: Step, at: float) -> Point | None:

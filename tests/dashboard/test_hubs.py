@@ -20,7 +20,7 @@ from hub.services import finding
 from tests.dashboard.watching import CELLAR, GREENHOUSE, THINGS, text, watching
 from tests.e2e.node_process import hub_process
 from tests.e2e.world import World, running
-from tests.helpers import until
+from tests.helpers import PATIENCE_S, until
 from tests.provisioning.e2e.house import KEY, SECRET, SERVICE, claimed, serving
 
 ANYBODY = Visitor("this machine", True)
@@ -81,6 +81,9 @@ async def test_hubs_of_the_roster_are_found_and_people_are_not(world: World, tmp
                     await owner.befriend(CELLAR)  # while the dashboard runs
                     await seen.online(GREENHOUSE, CELLAR)
                 assert [state.jid for state in seen.hubs.hubs()] == [CELLAR, GREENHOUSE]
+                owner.write("<presence to='cellar@localhost' type='unsubscribe'/>")
+                await until(lambda: len(seen.hubs.hubs()) == 1, "who is no contact any more is not shown")
+                assert {tile.key.hub for tile in seen.hubs.tiles()} == {GREENHOUSE}
 
 
 async def test_hubs_of_the_registry_are_those_of_the_owner(tmp_path: Path) -> None:
@@ -202,6 +205,11 @@ async def test_a_command_is_carried_out_and_read_back(world: World, tmp_path: Pa
         assert controls[0].text == "true"
 
 
+PUBSUB = "http://jabber.org/protocol/pubsub"
+TOLD = (
+    "<fields xmlns='urn:xmpp:iot:sensordata' seqnr='1'><node nodeId='air'><timestamp value='2026-11-21T08:00:00Z'>"
+    "<numeric name='told' value='7' unit=''/></timestamp></node></fields>"
+)
 REFUSED = [
     ("pump", {"output": "perhaps"}, "output: 'perhaps' is not true or false"),
     ("pump", {"speed": "1"}, "has no parameter 'speed'"),
@@ -275,6 +283,31 @@ async def test_hubs_on_one_pubsub_service_are_told_apart(world: World, tmp_path:
         for jid, kind in ((GREENHOUSE, "pump"), ("node@localhost", "lamp")):
             await until(lambda jid=jid, kind=kind: len(seen.tile(jid, kind, "value").trend) > 3, f"{jid} is followed")
             assert seen.hub(jid).things == (kind,) and seen.hub(jid).text == ""
+
+
+async def test_a_hub_that_tells_nothing_is_asked_until_it_tells(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may make no nodes on the service that it is to publish on; in the end somebody makes one."""
+    monkeypatch.setattr("hub.dashboard.hubs.TIMEOUT_S", 1.0)
+    monkeypatch.setattr(watcher, "POLL_S", 0.3)
+    monkeypatch.setattr(watcher, "FOLLOW_AGAIN_S", 0.3)
+    air = '[things.air]\ndriver = "simulated"\nkind = "counter"\ninterval = "200ms"\n'
+    config = world.config(air, tmp_path / "state", user="cellar", telemetry='service = "pubsub.localhost"\n')
+    async with running(config), watching(text(world, f'hubs = ["{CELLAR}"]')) as seen:
+        await seen.online(CELLAR)
+        await until(lambda: "it is asked every 0.3 s" in seen.hub(CELLAR).text, "it is asked")
+        before = seen.tile(CELLAR, "air", "value").moment
+        await until(lambda: seen.tile(CELLAR, "air", "value").moment != before, "it is asked again")
+        async with world.client("greenhouse") as maker:
+            node = "cellar@localhost/hub/air"
+            create, publish = f"<create node='{node}'/>", f"<publish node='{node}'><item id='x'>{TOLD}</item></publish>"
+            made = await maker.ask("pubsub.localhost", "set", f"<pubsub xmlns='{PUBSUB}'>{create}</pubsub>")
+            assert made.get("type") == "result"
+            async with asyncio.timeout(PATIENCE_S):
+                while seen.hub(CELLAR).text:  # who subscribes after it was published does not get it
+                    await maker.ask("pubsub.localhost", "set", f"<pubsub xmlns='{PUBSUB}'>{publish}</pubsub>")
+        assert seen.tile(CELLAR, "air", "told").text == "7"
 
 
 async def test_pages_hear_of_changes_and_not_too_often(world: World, tmp_path: Path) -> None:
