@@ -19,10 +19,11 @@ import devices
 from devices.base import DeviceError, Driver, OutputDriver
 from devices.bus import Buses
 from hub import notify
+from hub.account import account_for
 from hub.config.file import load
 from hub.config.node import Config, ThingConfig
 from hub.config.things import interval_of
-from hub.errors import Conflict, LinkError
+from hub.errors import Conflict
 from hub.node_telemetry import Remembering
 from hub.services.audit import Audit
 from hub.services.contacts import Contacts
@@ -34,7 +35,6 @@ from hub.services.followers import Followers, Publication
 from hub.services.router import Router, Service
 from hub.services.sensor_data import SensorData
 from hub.session.client import Account, Client
-from hub.session.exi_link import ExiPolicy
 from hub.session.link import Link
 from hub.stanzas.dialects import TELEMETRY
 from hub.telemetry.pacer import Pacer
@@ -403,18 +403,4 @@ def state_dir(config: Config) -> Path:
 
 def account_of(config: Config) -> Account:
     """Raises LinkError when the password file cannot be read."""
-    xmpp = config.xmpp
-    password = ""
-    if xmpp.password_file is not None:
-        try:
-            password = xmpp.password_file.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise LinkError(f"xmpp.password_file cannot be read: {error}") from error
-        if not password:
-            raise LinkError(f"xmpp.password_file is empty: put the password of {xmpp.jid} into {xmpp.password_file}")
-    server = None
-    if xmpp.server is not None:
-        host, _, port = xmpp.server.rpartition(":")
-        server = (host.strip("[]"), int(port))
-    return Account(xmpp.jid, password, xmpp.certificate, xmpp.key, server, xmpp.ca_file, xmpp.allow_plain,
-                   ExiPolicy(xmpp.exi), state_dir(config) / "exi.json")  # fmt: skip
+    return account_for(config.xmpp, state_dir(config) / "exi.json")

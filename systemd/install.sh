@@ -11,9 +11,10 @@
 #     --python FILE    another Python than /usr/bin/python3 (3.11 or newer)
 #     --root DIR       into a folder instead of / (or DESTDIR=DIR): for tests; the programs in it know DIR by name
 #
-# The node is one service, hub-node. The EXI gateway is another, hub-gateway, and the provisioning server a third,
-# hub-provisioning: each is enabled and started where its file is, /etc/hub/gateway.toml (an example lies beside) or
-# /etc/hub/provisioning.toml. Write that file and run this again.
+# The node is one service, hub-node. The EXI gateway is another, hub-gateway, the provisioning server a third,
+# hub-provisioning, and the dashboard a fourth, hub-dashboard: each is enabled and started where its file is,
+# /etc/hub/gateway.toml (an example lies beside), /etc/hub/provisioning.toml or /etc/hub/dashboard.toml (`hub check
+# --dashboard-example` prints one). Write that file and run this again.
 #
 # Rules of this file
 # * Nothing is half-done: a new version is built beside the old one (/opt/hub-a, /opt/hub-b) and /opt/hub is pointed at
@@ -76,7 +77,7 @@ MACHINE_SOURCED=1
 
 units=/etc/systemd/system
 unit=$units/hub-node.service
-others="gateway provisioning" # services that not everybody has; each has a file of its name in /etc/hub
+others="gateway provisioning dashboard" # services that not everybody has; each has a file of its name in /etc/hub
 rules=/etc/udev/rules.d/60-hub.rules
 config=/etc/hub/hub.toml
 gateway_example=/etc/hub/gateway.toml.example
@@ -175,6 +176,7 @@ apt_get() {
 
 EXTRAS="pi,gateway,mqtt" # Python packages that not everybody needs (pyproject.toml)
 [ ! -e "$ROOT/etc/hub/provisioning.toml" ] || EXTRAS=$EXTRAS,provisioning,postgres
+[ ! -e "$ROOT/etc/hub/dashboard.toml" ] || EXTRAS=$EXTRAS,dashboard
 COMPILER="gcc libc6-dev make cmake swig python3-dev libffi-dev"
 
 slot_in_use() { readlink "$ROOT/opt/hub" 2>/dev/null || true; }
@@ -393,7 +395,7 @@ forget() {
 uninstall() {
     # The node stops first: outputs are driven to their safe states before anything is removed, and its goodbye may go
     # through the gateway
-    for service in hub-node hub-gateway hub-provisioning; do
+    for service in hub-node hub-gateway hub-provisioning hub-dashboard; do
         if systemd_runs && [ -e "$units/$service.service" ]; then
             run systemctl stop "$service.service" || die "$service does not stop: \`systemctl status $service\`"
         fi
@@ -456,5 +458,6 @@ if systemd_runs; then
 fi
 activate_other gateway gateway
 activate_other provisioning "provisioning server"
+activate_other dashboard dashboard
 activate
 [ -z "$trouble" ] || exit 1

@@ -33,6 +33,11 @@ class Room:
 
 SLIXMPP = frozenset({"slixmpp"})
 ANYTHING = Room(everything=True)
+PAGE = Room(
+    ("hub.dashboard", "hub.config.dashboard", "hub.things", "hub.errors", "devices.base"),
+    frozenset({"nicegui", "fastapi", "starlette", "uvicorn"}),
+)
+"""What a browser sees: it knows the board, and nothing of XMPP."""
 
 ROOMS: dict[str, Room] = {
     "devices": Room(("devices",)),
@@ -71,13 +76,21 @@ ROOMS: dict[str, Room] = {
         ("hub.provisioning", "hub.stanzas.provisioning", "hub.things", "hub.errors"),
         frozenset({"psycopg", "psycopg_pool"}),
     ),
+    "hub.account": ANYTHING,
     "hub.authority": ANYTHING,
     "hub.provisioning_server": ANYTHING,
     "hub.bridges": Room(
         ("hub.bridges", "hub.things", "hub.errors", "hub.config.mqtt", "devices.base", "devices.bus")
     ),
     "hub.bridges.connection": Room(("hub.config.mqtt", "hub.errors"), frozenset({"paho"})),
-    "hub.dashboard": Room(("hub.dashboard", "hub.things", "hub.errors", "hub.services"), frozenset({"nicegui"})),
+    "hub.dashboard": Room(
+        ("hub.dashboard", "hub.config.dashboard", "hub.things", "hub.errors", "hub.services", "devices.base")
+    ),
+    **{f"hub.dashboard.{page}": PAGE for page in ("page", "gate", "login", "wall")},
+    "hub.dashboard.wire": Room(("hub.dashboard.view", "devices.base")),
+    "hub.dashboard.view": Room(("hub.things.model", "devices.base")),
+    "hub.dashboard.access": Room(("hub.dashboard.view", "hub.config.dashboard", "hub.errors"), frozenset({"argon2"})),
+    "hub.dashboard_server": ANYTHING,
     "hub.node": ANYTHING,
     "hub.node_metrics": ANYTHING,
     "hub.node_mqtt": ANYTHING,
@@ -97,7 +110,8 @@ SANS_IO = (
     "hub.things.events", "hub.provisioning.model",
     "hub.provisioning.rules", "hub.provisioning.budgets", "hub.provisioning.questions", "hub.provisioning.plain",
     "hub.provisioning.sql", "hub.provisioning.sql_things", "hub.provisioning.sql_rules", "hub.provisioning.sql_rest",
-    "hub.bridges.topics", "hub.bridges.board", "hub.bridges.homeassistant",
+    "hub.bridges.topics", "hub.bridges.board", "hub.bridges.homeassistant", "hub.dashboard.view", "hub.dashboard.board",
+    "hub.dashboard.points", "hub.dashboard.alarms", "hub.dashboard.charts", "hub.dashboard.wire", "hub.things.words",
 )  # fmt: skip
 
 
@@ -223,6 +237,9 @@ WRONG: list[tuple[str, str, str]] = [
     ("hub.bridges.new", "import paho.mqtt.client", "hub.bridges may not"),
     ("hub.bridges.new", "from hub.services.control import Control", "hub.bridges may not"),
     ("hub.bridges.topics", "import asyncio", "and is sans-IO"),
+    ("hub.dashboard.page", "from hub.services.peer import Peer", "hub.dashboard.page may not"),
+    ("hub.dashboard.hubs", "from nicegui import ui", "hub.dashboard may not"),
+    ("hub.dashboard.board", "import time", "and is sans-IO"),
     ("devices.new", "import paho.mqtt.client", "imports paho"),
     ("hub.exi.new", "from hub.errors import HubError", "hub.exi may not"),
     ("hub.exi.new", "import slixmpp", "hub.exi may not"),

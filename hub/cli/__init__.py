@@ -9,6 +9,7 @@
     demo.py      hub demo
     exi.py       hub exi: the codec
     gateway.py   hub gateway: EXI in front of a server
+    dashboard.py hub dashboard: the page, and hashes of passwords
     provisioning.py  hub provisioning: the service and its rules
     audit.py     hub audit: what was decided and done, and whether its log was changed
     users.py     hub provisioning users: whom services let in, and what their users may do
@@ -46,6 +47,7 @@ _COMMANDS = {
     "exi": "hub.cli.exi:group",
     "gateway": "hub.cli.gateway:gateway",
     "provisioning": "hub.cli.provisioning:provisioning",
+    "dashboard": "hub.cli.dashboard:dashboard",
     "audit": "hub.cli.audit:audit",
     "config-schema": "hub.cli.files:config_schema",
     "demo": "hub.cli.demo:demo",

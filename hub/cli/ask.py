@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from devices.base import Value, ValueType
+from devices.base import ValueType
 from hub.cli import show
 from hub.cli.account import account_option, logged_in, run, timeout_option, tokens_options
 from hub.cli.text import printable
-from hub.errors import PeerError, PeerRefused
+from hub.errors import PeerError
+from hub.services.commands import command_of
 from hub.services.peer import Peer
 from hub.stanzas.forms import FormField
 from hub.things.model import (
-    Assignment,
     Command,
     FieldTypes,
     NodeRef,
@@ -27,11 +28,9 @@ from hub.things.model import (
     Tokens,
     Trouble,
 )
-from hub.things.values import parse_datetime, parse_text
+from hub.things.values import parse_datetime
 
 json_option = click.option("--json", "as_json", is_flag=True, help="For programs: JSON on standard output.")
-
-_SWITCH = {"on": "true", "yes": "true", "off": "false", "no": "false"}
 
 
 def waiting(what: str) -> AbstractContextManager[Any]:
@@ -157,27 +156,8 @@ async def _set(
 async def _command(peer: Peer, thing: str, wanted: list[tuple[str, str, str]], tokens: Tokens) -> Command:
     """The command for one thing, typed by its own form."""
     _, fields = await peer.form((thing,) if thing else (), tokens)
-    known = {field.name: field for field in fields}
-    assignments = []
-    for of, name, text in wanted:
-        if of != thing:
-            continue
-        if name not in known:
-            raise PeerRefused("item-not-found", f"{thing or 'it'} has no parameter {name!r}; it has {', '.join(known)}")
-        assignments.append(Assignment(name, typed(known[name], text), known[name].type))
-    return Command((NodeRef(thing),) if thing else None, tuple(assignments), tokens=tokens)
-
-
-def typed(field: FormField, text: str) -> Value:
-    """What a person wrote as the parameter's type. Raises PeerError with what would be right."""
-    if field.type is ValueType.BOOLEAN:
-        text = _SWITCH.get(text.lower(), text)
-    if field.type is ValueType.COLOR:
-        text = text.removeprefix("#")
-    try:
-        return parse_text(field.type, text)
-    except ValueError as error:
-        raise PeerError(f"{field.name}: {error}") from None
+    command = command_of(thing, fields, [(name, text) for of, name, text in wanted if of == thing])
+    return replace(command, tokens=tokens)
 
 
 # --------------------------------------------------------------------------- form

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from xml.etree.ElementTree import Element
 
 import click
@@ -17,10 +17,11 @@ from hub.cli.text import printable
 from hub.config.file import load
 from hub.errors import BadRequest, HubError, PeerConfused, PeerError, PeerRefused
 from hub.node import state_dir
+from hub.services.finding import hosted_registry
 from hub.services.iq import ask
 from hub.services.servers import Servers
 from hub.stanzas import iotdisco
-from hub.stanzas.dialects import DISCOVERY, DISCOVERY_REQUESTS, DiscoveryCodec
+from hub.stanzas.dialects import DISCOVERY_REQUESTS, DiscoveryCodec
 from hub.stanzas.provisioning import DiscoveryRequest
 from hub.things.model import NodeRef
 from hub.things.questions import bare
@@ -143,17 +144,9 @@ async def _told(
 ) -> tuple[DiscoveryCodec, Element]:  # fmt: skip
     async with logged_in(account_file) as client:
         servers = Servers(client, lambda jid: client.send_presence_subscription(pto=jid), timeout)
-        where, codec = await servers.discovery(registry.lower() or await _hosted(servers, client))
+        where, codec = await servers.discovery(registry.lower() or await hosted_registry(servers, client))
         try:
             return codec, await ask(client, where, "set", encode(codec), timeout)
         except PeerRefused as refused:
             said = _OFFLINE if refused.condition == "not-allowed" and disowning else _WORDS.get(refused.condition)
             raise PeerError(f"{where} says no: {said} ({refused})") if said else refused from None
-
-
-async def _hosted(servers: Servers, client: Any) -> str:
-    """The registry of the owner's own server."""
-    for jid, features in (await servers.hosted()).items():
-        if features & DISCOVERY.keys():
-            return jid
-    raise PeerError(f"{client.boundjid.domain} hosts no registry: name one with --registry")

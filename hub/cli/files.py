@@ -14,7 +14,7 @@ from devices.base import Driver, FieldSpec, OutputDriver, ParameterSpec
 from devices.settings import meaning, settings_of
 from hub.cli import show
 from hub.cli.exits import NO
-from hub.config.file import load, load_gateway, load_provisioning, service_of
+from hub.config.file import load, load_dashboard, load_gateway, load_provisioning, service_of
 from hub.config.schema import schema
 from hub.errors import ConfigError
 
@@ -23,10 +23,11 @@ from hub.errors import ConfigError
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--example", is_flag=True, help="Print a commented file to start from.")
 @click.option("--gateway-example", is_flag=True, help="The same for a gateway.")
-def check(file: Path | None, example: bool, gateway_example: bool) -> None:
+@click.option("--dashboard-example", is_flag=True, help="The same for a dashboard.")
+def check(file: Path | None, example: bool, gateway_example: bool, dashboard_example: bool) -> None:
     """Check a configuration FILE: every fault at once, with what would be right. Exit code 1 when there is one."""
-    if example or gateway_example:
-        name = "example.toml" if example else "example_gateway.toml"
+    if example or gateway_example or dashboard_example:
+        name = "example.toml" if example else "example_gateway.toml" if gateway_example else "example_dashboard.toml"
         click.echo(resources.files("hub.config").joinpath(name).read_text(encoding="utf-8"), nl=False)
         return
     if file is None:
@@ -40,6 +41,9 @@ def check(file: Path | None, example: bool, gateway_example: bool) -> None:
             case "provisioning":
                 click.echo(f"{file}: good: the provisioning server {load_provisioning(file).jid}")
                 return
+            case "dashboard":
+                _check_dashboard(file)
+                return
         config = load(file)
     except ConfigError as error:
         click.echo(str(error))  # the faults are what was asked for: on standard output
@@ -49,6 +53,17 @@ def check(file: Path | None, example: bool, gateway_example: bool) -> None:
     if config.trust is None and not (config.access.read or config.access.control):
         click.echo(f"{file}: note: [access] lets nobody read or control anything", err=True)
     click.echo(f"{file}: good: {config.xmpp.jid} with {len(config.things)} things")
+
+
+def _check_dashboard(file: Path) -> None:
+    config = load_dashboard(file)
+    for missing in config.missing_files():
+        click.echo(f"{file}: note: {missing}", err=True)
+    page = config.dashboard
+    named = len(page.named)
+    of = f"{named} hub{'s' * (named != 1)}" if named else f"the hubs of the {page.hubs}"
+    users = f"those who log in ({len(page.users)})" if page.users else "this machine only"
+    click.echo(f"{file}: good: a dashboard for {of}, on {page.listen} for {users}")
 
 
 @click.command("config-schema")

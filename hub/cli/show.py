@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from hub.cli.text import printable
+from hub.things import words
 from hub.things.model import Answer, Field, Quality, Reading
 from hub.things.values import to_text
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 TREND_POINTS = 24
 BARS = "▁▂▃▄▅▆▇█"
 STALE_S = 90.0  # three times the default telemetry interval: older values are shown as old
-GOOD = Quality.AUTOMATIC_READOUT | Quality.MANUAL_READOUT | Quality.SIGNED
 
 
 def as_json(reading: Reading, field: Field, jid: str = "") -> dict[str, Any]:
@@ -33,7 +33,7 @@ def as_json(reading: Reading, field: Field, jid: str = "") -> dict[str, Any]:
         "type": field.type.value,
         "unit": field.unit,
         "time": to_text(reading.timestamp),
-        "quality": quality_words(field.quality),
+        "quality": words.quality_words(field.quality),
     }
     if isinstance(field.value, int | Decimal) and not isinstance(field.value, bool):
         made["number"] = float(field.value)
@@ -47,13 +47,8 @@ def print_json(value: Any) -> None:
     sys.stdout.flush()
 
 
-def quality_words(quality: Quality) -> list[str]:
-    return [str(flag.name).lower().replace("_", "-") for flag in quality]
-
-
 def quality_text(quality: Quality) -> str:
-    """Nothing to say of a plain good value."""
-    return "ok" if quality in (GOOD, Quality.AUTOMATIC_READOUT) else " ".join(quality_words(quality))
+    return words.quality_text(quality) or "ok"
 
 
 def age_text(then: dt.datetime, now: dt.datetime) -> str:

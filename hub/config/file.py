@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hub.config.dashboard import Alarm, Dashboard, DashboardConfig, User
 from hub.config.gateway import Gateway, GatewayDomain
 from hub.config.history import History
 from hub.config.metrics import Metrics
@@ -31,7 +32,7 @@ def load(path: Path) -> Config:
     return parse(text_of(path), str(path))
 
 
-OWN_TABLES = ("trust", "things", "gateway", "provisioning", "mqtt", "metrics")
+OWN_TABLES = ("trust", "things", "gateway", "provisioning", "mqtt", "metrics", "dashboard")
 """Tables that a file may do without, beside those of every node."""
 
 
@@ -48,6 +49,8 @@ def parse(text: str, source: str = "configuration") -> Config:
         _gateway(tree["gateway"], reader)
     if "provisioning" in tree:
         reader.table(Provisioning, tree["provisioning"], "provisioning")
+    if "dashboard" in tree:
+        _dashboard(tree["dashboard"], reader)
     values = {key: reader.table(section, tree.get(key, {}), key) for key, section in sections.items()}
     mqtt = reader.table(Mqtt, tree["mqtt"], "mqtt") if "mqtt" in tree else None
     metrics = reader.table(Metrics, tree["metrics"], "metrics") if "metrics" in tree else None
@@ -98,10 +101,59 @@ def load_provisioning(path: Path) -> Provisioning:
     return provisioning
 
 
+def load_dashboard(path: Path) -> DashboardConfig:
+    """The `[dashboard]` of a file and its account. Raises ConfigError."""
+    return parse_dashboard(text_of(path), str(path))
+
+
+def parse_dashboard(text: str, source: str = "configuration") -> DashboardConfig:
+    """Raises ConfigError with every fault in the text."""
+    reader = Reader(lines_of(text))
+    tree = tree_of(text, source)
+    check_characters(tree, "", reader)
+    xmpp = reader.table(Xmpp, tree.get("xmpp"), "xmpp")
+    dashboard = _dashboard(tree.get("dashboard"), reader)
+    if service_in(tree) == "dashboard":
+        for key in tree:
+            if key not in ("xmpp", "dashboard"):
+                reader.unknown(key, ["xmpp", "dashboard"])
+    if reader.faults or xmpp is None or dashboard is None:
+        raise ConfigError(source, sorted(reader.faults, key=lambda fault: fault.line))
+    return DashboardConfig(source, xmpp, dashboard)
+
+
 def service_of(path: Path) -> str:
-    """Of a file that is for no node, what it is for: "gateway" or "provisioning"; else "". Raises ConfigError."""
-    tree = tree_of(text_of(path), str(path))
+    """Of a file that is for no node, what it is for: "gateway", "provisioning" or "dashboard"; else "". Raises
+    ConfigError."""
+    return service_in(tree_of(text_of(path), str(path)))
+
+
+def service_in(tree: Mapping[str, Any]) -> str:
+    """A dashboard has an account too; what makes a node of a file is its things."""
+    if "dashboard" in tree and "things" not in tree:
+        return "dashboard"
     return next((name for name in ("gateway", "provisioning") if name in tree and "xmpp" not in tree), "")
+
+
+def _dashboard(table: Any, reader: Reader) -> Dashboard | None:
+    if not isinstance(table, dict):
+        reader.fault("dashboard", table, "a table [dashboard]")
+        return None
+    users, alarms = table.get("users", {}), table.get("alarms", [])
+    if not isinstance(users, dict):
+        reader.fault("dashboard.users", users, "tables like [dashboard.users.ann]")
+        return None
+    if not isinstance(alarms, list):
+        reader.fault("dashboard.alarms", alarms, "tables [[dashboard.alarms]]")
+        return None
+    before = len(reader.faults)
+    made = {
+        "users": {name: reader.table(User, user, f"dashboard.users.{name}") for name, user in users.items()},
+        "alarms": tuple(reader.table(Alarm, each, f"dashboard.alarms[{i}]") for i, each in enumerate(alarms, 1)),
+    }
+    if len(reader.faults) > before:
+        return None
+    return reader.table(Dashboard, {**table, **made}, "dashboard", ready=("users", "alarms"))
 
 
 def _gateway(table: Any, reader: Reader) -> Gateway | None:

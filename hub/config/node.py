@@ -147,8 +147,12 @@ class Config:
 
     def missing_files(self) -> list[str]:
         """Named files that are not on this machine, in words. A laptop may check a file meant for a Pi."""
-        keys = ("password_file", "certificate", "key", "ca_file", "token_file")
-        tables = {"xmpp": self.xmpp, "mqtt": self.mqtt, "trust": self.trust, "metrics": self.metrics}
-        named = {f"{name}.{key}": getattr(table, key, None) for name, table in tables.items() for key in keys}
-        return [f"{key}: {path} does not exist here" for key, path in named.items()
-                if path is not None and not path.exists()]  # fmt: skip
+        return missing({"xmpp": self.xmpp, "mqtt": self.mqtt, "trust": self.trust, "metrics": self.metrics})
+
+
+def missing(tables: Mapping[str, Any]) -> list[str]:
+    """Files that tables name and that are not on this machine."""
+    keys = ("password_file", "certificate", "key", "ca_file", "token_file")
+    named = {f"{name}.{key}": getattr(table, key, None) for name, table in tables.items() for key in keys}
+    return [f"{key}: {path} does not exist here" for key, path in named.items()
+            if path is not None and not path.exists()]  # fmt: skip

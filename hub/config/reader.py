@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import itertools
 import re
 import tomllib
 import typing
@@ -62,6 +63,8 @@ class Reader:
         shown = "nothing" if found is None else found if isinstance(found, str) and " " in found else repr(found)
         if path.endswith(".address") and isinstance(found, int):
             shown = f"0x{found:02x}"
+        if path.endswith(".password_hash") and found is not None:
+            shown = "something else"  # it may be a password
         line = self._lines.get(path) or self._lines.get(path.rpartition(".")[0], 0)
         self.faults.append(Fault(path, shown if len(shown) <= 80 else shown[:79] + "…", right, line))
 
@@ -77,23 +80,23 @@ class Reader:
             return None
         before = len(self.faults)
         hints = typing.get_type_hints(cls, include_extras=True)
-        known = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]  # every cls here is a dataclass
+        known = [key_of(f.name) for f in dataclasses.fields(cls)]  # type: ignore[arg-type]  # every cls is a dataclass
         values: dict[str, Any] = {}
         for key in table:
             if key not in known:
                 self.unknown(f"{path}.{key}", known)
         for spec in dataclasses.fields(cls):  # type: ignore[arg-type]  # as above
-            if spec.name in table:
-                hint = hints[spec.name]
-                if spec.name in ready:
-                    values[spec.name] = table[spec.name]
-                elif wrong := misfits(f"{path}.{spec.name}", hint, table[spec.name]):
+            name, hint = key_of(spec.name), hints[spec.name]
+            if name in table:
+                if name in ready:
+                    values[spec.name] = table[name]
+                elif wrong := misfits(f"{path}.{name}", hint, table[name]):
                     for key, found, right in wrong:
                         self.fault(key, found, right)
                 else:
-                    values[spec.name] = accept_setting(spec.name, hint, table[spec.name])
+                    values[spec.name] = accept_setting(name, hint, table[name])
             elif spec.default is MISSING and spec.default_factory is MISSING:
-                self.fault(f"{path}.{spec.name}", None, meaning(hints[spec.name], spec.name))
+                self.fault(f"{path}.{name}", None, meaning(hint, name))
         if len(self.faults) > before:
             return None
         made = cls(**values)
@@ -102,12 +105,23 @@ class Reader:
         return None if len(self.faults) > before else made
 
 
+def key_of(name: str) -> str:
+    """The key of a dataclass' field: without the underscore of those that are words of Python (`for_`)."""
+    return name.removesuffix("_")
+
+
 def lines_of(text: str) -> dict[str, int]:
-    """The line of each table and key, by path: enough to point a person at it (tomllib keeps no positions)."""
+    """The line of each table and key, by path: enough to point a person at it (tomllib keeps no positions). The tables
+    of an array are `name[1]`, `name[2]` …"""
     lines: dict[str, int] = {}
     table = ""
     for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[\s*([^\[\]]+?)\s*\]", line):
+        if header := re.match(r"\s*\[\[\s*([^\[\]]+?)\s*\]\]", line):
+            name = header[1].replace('"', "")
+            table = next(each for i in itertools.count(1) if (each := f"{name}[{i}]") not in lines)
+            lines.setdefault(name, number)
+            lines[table] = number
+        elif header := re.match(r"\s*\[\s*([^\[\]]+?)\s*\]", line):
             table = header[1].replace('"', "")
             lines.setdefault(table, number)
         elif key := re.match(r"\s*([A-Za-z0-9_.\-\"]+)\s*=", line):

@@ -11,12 +11,14 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import devices
 from devices.base import Driver, Duration, Matches, OutputDriver, Within
+from hub.config.dashboard import Dashboard
 from hub.config.gateway import Gateway
 from hub.config.history import History
 from hub.config.metrics import Metrics
 from hub.config.mqtt import Mqtt
 from hub.config.node import Access, Node, OutputKeys, Telemetry, ThingKeys, Xmpp
 from hub.config.provisioning import Provisioning
+from hub.config.reader import key_of
 from hub.config.trust import Trust
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -43,6 +45,7 @@ def schema() -> dict[str, Any]:
             "provisioning": _table(Provisioning),
             "mqtt": _table(Mqtt),
             "metrics": _table(Metrics),
+            "dashboard": _table(Dashboard),
             "things": {"type": "object", "additionalProperties": {"oneOf": things}},
         },
     }
@@ -69,8 +72,8 @@ def _table(cls: type[Any]) -> dict[str, Any]:
         if field.default is not dataclasses.MISSING and field.default is not None:
             value["default"] = _plain(field.default)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            required.append(field.name)
-        table["properties"][field.name] = value
+            required.append(key_of(field.name))
+        table["properties"][key_of(field.name)] = value
     if required:
         table["required"] = required
     return table

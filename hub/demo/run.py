@@ -26,6 +26,8 @@ from typing import Any
 from devices.base import ValueType
 from devices.fake import SimulatedBuses
 from hub.config.file import parse
+from hub.demo.dashboard import USER as DASHBOARD_USER
+from hub.demo.dashboard import DemoDashboard
 from hub.demo.gateway import DemoGateway, Savings
 from hub.demo.prosody import Address, Prosody
 from hub.errors import PeerError
@@ -59,21 +61,27 @@ class Outcome:
     readings: int = 0
     command: str = "not tried"
     worked: bool = False
+    page: str | None = None
+    """What is wrong with the page, "" when nothing is; None: there is none."""
 
     @property
     def good(self) -> bool:
-        return self.readings > 0 and self.worked and (self.savings is None or self.savings.spoken)
+        spoken = self.savings is None or self.savings.spoken
+        return self.readings > 0 and self.worked and spoken and not self.page
 
 
 class Demo:
     """`take` gets every answer that arrives at the client; `draw` is called every half second. `exi` off: the node
-    speaks XML to the server itself."""
+    speaks XML to the server itself. `page`: with a dashboard."""
 
-    def __init__(self, take: Callable[[Answer], None], draw: Callable[[], None], exi: bool = True) -> None:
+    def __init__(
+        self, take: Callable[[Answer], None], draw: Callable[[], None], exi: bool = True, page: bool = False
+    ) -> None:
         self._take, self._draw = take, draw
         self.folder = Path(tempfile.mkdtemp(prefix="hub-demo-"))
         self.server = Prosody(folder=self.folder / "prosody")
         self.gateway = DemoGateway(self.server, self.folder / "gateway") if exi else None
+        self.dashboard = DemoDashboard(self.server, self.jid, self.folder / "dashboard") if page else None
         self.outcome = Outcome(self.gateway.savings if self.gateway is not None else None)
         self._ended = asyncio.Event()
 
@@ -99,11 +107,16 @@ class Demo:
         try:
             # Started from the main thread: the kernel ends a child with the thread that made it.
             self.server.start()
-            passwords = {user: self.server.register(user) for user in ("greenhouse", "owner")}
+            users = ("greenhouse", "owner", *((DASHBOARD_USER,) if self.dashboard is not None else ()))
+            passwords = {user: self.server.register(user) for user in users}
+            if self.dashboard is not None:
+                self.dashboard.start(passwords[DASHBOARD_USER])
             if self.gateway is not None:
                 await self.gateway.start()
             await self._with_node(passwords, seconds, online)
         finally:
+            if self.dashboard is not None:
+                self.dashboard.stop()
             if self.gateway is not None:
                 await self.gateway.stop()
             self.server.stop()
@@ -126,7 +139,11 @@ class Demo:
             online()
             await self._try_command(peer)
             running.append(asyncio.create_task(self._show()))
+            looking = asyncio.create_task(self._look_at_page())
             await self._until_the_end(seconds, running)
+            if seconds is not None:
+                await looking
+            looking.cancel()
         finally:
             node.stop()
             for task in running[1:]:
@@ -176,6 +193,11 @@ class Demo:
             self.outcome.command = str(error)
             return
         self.outcome.command, self.outcome.worked = "pump on, read back, off, read back", True
+
+    async def _look_at_page(self) -> None:
+        if self.dashboard is not None:
+            self.outcome.page = "it was not looked at"
+            self.outcome.page = await self.dashboard.shows()
 
     async def _show(self) -> None:
         while True:

@@ -10,6 +10,8 @@
     pubsub.py       XEP-0060 and 0163: nodes made, configured and published to
     peer.py         the other side: reading, setting, watching a hub from a client
     peer_events.py  the same side: events of a hub, subscribed to again whenever they stop
+    commands.py     commands out of what a person wrote
+    finding.py      hubs among the contacts of an account, and in a registry
     provisioning.py XEP-0324, device side: questions, and what servers tell us
     registration.py XEP-0347, device side: registered, claimed, disowned
     servers.py      finding provisioning servers and registries

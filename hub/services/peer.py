@@ -48,9 +48,9 @@ class Published:
 
 
 class Peer:
-    """A hub as a client sees it. `client` is online."""
+    """A hub as a client sees it. `client` is online. `inbox`: one that many peers share; else each has its own."""
 
-    def __init__(self, client: Any, jid: str, timeout: float) -> None:
+    def __init__(self, client: Any, jid: str, timeout: float, inbox: Inbox | None = None) -> None:
         self.client = client
         self.jid = jid
         self.timeout = timeout
@@ -58,7 +58,7 @@ class Peer:
         self._control: Control = next(iter(CONTROL.values()))
         self.events: Events | None = None
         """The words in which it takes event subscriptions; None: it takes none, or has not been found yet."""
-        self.inbox = Inbox(client)
+        self.inbox = inbox or Inbox(client)
         self._ids = itertools.count(secrets.randbelow(FIRST_IDS))
 
     async def find(self) -> None:
@@ -126,6 +126,7 @@ class Peer:
         """Readings as they are published, for ever. Asks to be a contact of the hub first: that is what its
         telemetry is open to."""
         await self.befriend(self.jid.partition("/")[0])
+        wanted = {(place.jid, place.node) for place in places}
         with self.inbox.listen(*{place.jid for place in places}) as arriving:
             for place in places:
                 await self._subscribe(place)
@@ -135,7 +136,9 @@ class Peer:
                     for place in places:
                         if (place.jid, place.node) == (message.get("from"), node):
                             await self._subscribe(place)
-                for _, payload in pubsub.notified(message):
+                for node, payload in pubsub.notified(message):
+                    if (message.get("from"), node) not in wanted:  # another hub's, where they share a service
+                        continue
                     answer = self.decode(self._sensor_data, payload)
                     if answer is not None:
                         yield answer
@@ -182,13 +185,23 @@ class Peer:
 
     async def _until(self, event: str, reached: Callable[[], bool]) -> bool:
         """Wait for `reached`, looking again at each `event`; False when it did not come in time."""
-        deadline = asyncio.get_running_loop().time() + min(PRESENCE_S, self.timeout)
-        while not reached():
-            left = deadline - asyncio.get_running_loop().time()
-            if left <= 0:
-                return False
-            with contextlib.suppress(TimeoutError):
-                await self.client.wait_until(event, min(left, 0.25))
+        happened = asyncio.Event()
+
+        def look(_: object) -> None:
+            happened.set()
+
+        self.client.add_event_handler(event, look)
+        try:
+            async with asyncio.timeout(min(PRESENCE_S, self.timeout)):
+                while not reached():
+                    with contextlib.suppress(TimeoutError):  # what is waited for may be true before the event is told
+                        async with asyncio.timeout(RETRY_S):
+                            await happened.wait()
+                    happened.clear()
+        except TimeoutError:
+            return reached()
+        finally:
+            self.client.del_event_handler(event, look)
         return True
 
     async def _info(self, jid: str) -> set[str]:
@@ -215,27 +228,29 @@ class Peer:
 
 
 class Inbox(MatcherBase):
-    """Messages from the addresses that someone listens to; several may listen to one."""
+    """Messages from the addresses that someone listens to; whoever listens to the same gets the same."""
 
     def __init__(self, client: Any) -> None:
         super().__init__(None)
-        self._listening: list[tuple[frozenset[str], asyncio.Queue[Element]]] = []
+        self._queues: dict[str, list[asyncio.Queue[Element]]] = {}
         client.register_handler(Callback(f"peer {id(self)}", self, self._arrived))
 
     @contextlib.contextmanager
     def listen(self, *senders: str) -> Iterator[asyncio.Queue[Element]]:
-        listener: tuple[frozenset[str], asyncio.Queue[Element]] = (frozenset(senders), asyncio.Queue())
-        self._listening.append(listener)
+        queue: asyncio.Queue[Element] = asyncio.Queue()
+        for sender in senders:
+            self._queues.setdefault(sender, []).append(queue)
         try:
-            yield listener[1]
+            yield queue
         finally:
-            self._listening = [each for each in self._listening if each is not listener]
+            for sender in senders:
+                self._queues[sender] = [each for each in self._queues[sender] if each is not queue]
+                if not self._queues[sender]:
+                    del self._queues[sender]
 
     def match(self, stanza: Any) -> bool:
-        sender = stanza.xml.get("from")
-        return stanza.xml.tag.endswith("}message") and any(sender in senders for senders, _ in self._listening)
+        return stanza.xml.tag.endswith("}message") and stanza.xml.get("from") in self._queues
 
     def _arrived(self, stanza: Any) -> None:
-        for senders, queue in self._listening:
-            if stanza.xml.get("from") in senders:
-                queue.put_nowait(stanza.xml)
+        for queue in self._queues.get(stanza.xml.get("from"), ()):
+            queue.put_nowait(stanza.xml)

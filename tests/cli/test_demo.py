@@ -38,6 +38,18 @@ told = Demo._config
 Demo._config = lambda self, passwords: told(self, passwords).replace('exi = "require"', 'exi = "off"')
 main(["demo", "--seconds", "3"])
 """
+WITHOUT_PORT = """
+from hub.cli import main
+from hub.demo import dashboard
+dashboard.free_port = lambda: PORT
+main(["demo", "--seconds", "3"])
+"""
+WITHOUT_PACKAGES = """
+from hub.cli import main
+from hub.demo import dashboard
+dashboard.PACKAGES = ("nicegui", "a package that nobody has")
+main(["demo", "--seconds", "3"])
+"""
 
 
 def environment(temporary: Path) -> dict[str, str]:
@@ -65,6 +77,7 @@ def test_ends_by_itself_with_the_verdict(tmp_path: Path) -> None:
     assert re.search(r"readings received over XMPP: [1-9]\d*; command round trip: pump on, read back, off", ran.stdout)
     assert "set greenhouse@localhost pump.output=on" in ran.stdout
     assert list(tmp_path.iterdir()) == [] and still_running(tmp_path) == []
+    assert "the page: fetched, and the node is on it\n" in ran.stdout and "The page: http://127.0.0.1:" in ran.stdout
     told = SENTENCE.search(ran.stdout)
     assert told is not None, ran.stdout
     stanzas, exi, xml, percent = (int(number.replace(",", "")) for number in told.groups()[:4])
@@ -73,10 +86,11 @@ def test_ends_by_itself_with_the_verdict(tmp_path: Path) -> None:
 
 
 def test_in_plain_xml_there_is_no_gateway(tmp_path: Path) -> None:
-    ran = subprocess.run([*DEMO, "--xml", "--seconds", "3"], capture_output=True, text=True, timeout=PATIENCE_S,
-                         env=environment(tmp_path), check=False)  # fmt: skip
+    ran = subprocess.run([*DEMO, "--xml", "--no-dashboard", "--seconds", "3"], capture_output=True, text=True,
+                         timeout=PATIENCE_S, env=environment(tmp_path), check=False)  # fmt: skip
     assert ran.returncode == 0, ran
     assert re.search(r"readings received over XMPP: [1-9]", ran.stdout)
+    assert "The page:" not in ran.stdout and "the page:" not in ran.stdout
     assert "EXI" not in ran.stdout and len(addresses(ran.stdout)) == 1
     assert list(tmp_path.iterdir()) == [] and still_running(tmp_path) == []
 
@@ -88,6 +102,26 @@ def test_readings_that_come_in_plain_xml_are_no_success(tmp_path: Path) -> None:
     assert ran.returncode == 1, ran
     assert "EXI was not spoken: no reading has left the node in it\n" in ran.stdout
     assert re.search(r"readings received over XMPP: [1-9]\d*; command round trip: pump on, read back, off", ran.stdout)
+
+
+def test_a_page_that_does_not_come_is_no_success(tmp_path: Path) -> None:
+    """Its port is somebody else's."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        program = WITHOUT_PORT.replace("PORT", str(taken.getsockname()[1]))
+        ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE_S,
+                             env=environment(tmp_path), check=False)  # fmt: skip
+    assert ran.returncode == 1, ran
+    assert re.search(r"the page: .*another program listens", ran.stdout), ran.stdout
+    assert list(tmp_path.iterdir()) == [] and still_running(tmp_path) == []
+
+
+def test_without_its_packages_there_is_no_page_and_it_is_said(tmp_path: Path) -> None:
+    ran = subprocess.run([sys.executable, "-c", WITHOUT_PACKAGES], capture_output=True, text=True, timeout=PATIENCE_S,
+                         env=environment(tmp_path), check=False)  # fmt: skip
+    assert ran.returncode == 0, ran
+    assert "There is a page too, with `pip install '.[dashboard]'`." in ran.stdout and "the page:" not in ran.stdout
 
 
 def test_without_a_server_program_it_says_what_to_install(tmp_path: Path) -> None:

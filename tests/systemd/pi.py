@@ -180,3 +180,16 @@ secret_file = "/etc/hub/provisioning.secret"
 """
 PROVISIONING_UNIT = "etc/systemd/system/hub-provisioning.service"
 PROVISIONING_LINK = "etc/systemd/system/multi-user.target.wants/hub-provisioning.service"
+
+
+# ---------------------------------------------------------------- a dashboard on it
+
+DASHBOARD = """\
+[xmpp]
+jid = "dashboard@example.org"
+password_file = "/etc/hub/dashboard.password"
+[dashboard]
+hubs = ["greenhouse@example.org"]
+"""
+DASHBOARD_UNIT = "etc/systemd/system/hub-dashboard.service"
+DASHBOARD_LINK = "etc/systemd/system/multi-user.target.wants/hub-dashboard.service"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.cli import dashboard as dashboard_command
 from hub.cli import gateway as gateway_command
 from hub.cli import hub
 from hub.cli import node as node_command
@@ -26,7 +27,8 @@ FOLDER = CHECKOUT / "systemd"
 UNIT = FOLDER / "hub-node.service"
 GATEWAY = FOLDER / "hub-gateway.service"
 PROVISIONING = FOLDER / "hub-provisioning.service"
-EACH = pytest.mark.parametrize("file", [UNIT, GATEWAY, PROVISIONING], ids=lambda file: file.stem)
+DASHBOARD = FOLDER / "hub-dashboard.service"
+EACH = pytest.mark.parametrize("file", [UNIT, GATEWAY, PROVISIONING, DASHBOARD], ids=lambda file: file.stem)
 MAX_EXPOSURE = 2.0
 
 
@@ -149,6 +151,16 @@ def test_the_provisioning_servers_command_is_the_one_we_have() -> None:
     assert only("Restart", PROVISIONING) == "always"
     seconds = re.fullmatch(r"(\d+)s", only("TimeoutStopSec", PROVISIONING))
     assert seconds is not None and int(seconds[1]) >= 2 * (link.CLOSE_TIMEOUT_S + audit.PATIENCE_S)
+
+
+def test_the_dashboards_command_is_the_one_we_have() -> None:
+    program, command, option, config = only("ExecStart", DASHBOARD).split()
+    assert program == only("ExecStart").split()[0]
+    group = hub.get_command(None, command)  # type: ignore[arg-type]  # as above
+    assert group is dashboard_command.dashboard
+    assert option in [name for parameter in dashboard_command.dashboard.params for name in parameter.opts]
+    assert Path(config) == dashboard_command.DEFAULT_CONFIG
+    assert only("Restart", DASHBOARD) == "always"
 
 
 def test_there_is_time_to_tell_the_gateways_clients() -> None:
