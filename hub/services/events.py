@@ -103,9 +103,10 @@ class Events:
     async def _subscribe(self, codec: Codec, caller: str, payload: Element) -> Element:
         subscription = codec.decode_subscribe(payload)
         check(subscription)
+        self._require_presence(caller)  # before anybody is asked about a stranger
         granted = await self._judge().may_read(caller, subscription.request)
         things = _concerned(granted, self._things)
-        self._require_presence(caller)
+        self._require_presence(caller)  # he may have left meanwhile
         key = Key(caller, codec.namespace, granted.id)
         standing = self.subscriptions.subscribe(key, subscription, granted, things, self._now())
         asyncio.get_running_loop().call_soon(self._look, tuple(standing.watches.values()))  # behind the answer

@@ -227,10 +227,6 @@ class Subscriptions:
             if standing.key.jid == jid and standing.online:
                 standing.online, standing.left = False, now
 
-    def all_went(self, now: float) -> None:
-        for jid in {key.jid for key in self._standing}:
-            self.went(jid, now)
-
     # ------------------------------------------------------------------ what is due
 
     def of_thing(self, name: str) -> Iterable[Watch]:

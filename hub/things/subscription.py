@@ -19,6 +19,7 @@ from hub.things.model import FieldTypes, ReadoutRequest
 from hub.things.values import parse_text
 
 MAX_FIELDS = 200  # named in one subscription
+MAX_TEXT = 16_384  # characters of everything that a subscription keeps: it stays in memory as long as it stands
 SHORTEST_MAX_INTERVAL = dt.timedelta(seconds=1)
 LONGEST_INTERVAL = dt.timedelta(days=366)
 LONGEST_AGE = dt.timedelta(days=3660)
@@ -70,6 +71,8 @@ def check(subscription: Subscription) -> None:
     readout.check(subscription.request)
     if len(subscription.request.names) > MAX_FIELDS:
         raise BadRequest(f"at most {MAX_FIELDS} fields can be named in one subscription")
+    if _length(subscription) > MAX_TEXT:
+        raise BadRequest(f"a subscription has at most {MAX_TEXT} characters of names, tokens and values")
     if subscription.request.nodes == ():
         raise BadRequest("this hub has several nodes: name those you want to hear of")
     shortest, longest = subscription.min_interval, subscription.max_interval
@@ -88,6 +91,15 @@ def check(subscription: Subscription) -> None:
 def fires(condition: Condition) -> bool:
     """Whether it is one to wait for; one with a current value only is none."""
     return condition.up is not None or condition.down is not None
+
+
+def _length(subscription: Subscription) -> int:
+    request = subscription.request
+    tokens = request.tokens
+    texts = [tokens.service, tokens.device, tokens.user, *request.names]
+    texts += [condition.current or "" for condition in subscription.conditions]
+    texts += [part for node in request.nodes or () for part in (node.node_id, node.source_id, node.cache_type)]
+    return sum(map(len, texts))
 
 
 def _within(what: str, given: dt.timedelta | None, low: dt.timedelta, high: dt.timedelta) -> None:

@@ -235,6 +235,8 @@ FIELD, ALL = "<field name='a' {}/>", "maxInterval='PT1M' {}"
         (ALL, FIELD.format("changedBy='1'") * 2, "conditions twice"),
         (ALL, "".join(f"<field name='{n}'/>" for n in range(201)), "at most 200 fields"),
         (ALL, "<node/>", "lacks the attribute 'nodeId'"),
+        ("maxInterval='PT1M' serviceToken='" + "x" * 16_385 + "'", "", "at most 16384 characters"),
+        (ALL, "<node nodeId='a' sourceId='" + "x" * 9000 + "' cacheType='" + "x" * 9000 + "'/>", "16384"),
         ("maxInterval='P1M'", "", "without years and months"),
         ("maxInterval='P1Y'", "", "without years and months"),
         ("maxInterval='PT0.9S'", "", "between 1 s and 366 days"),

@@ -289,6 +289,20 @@ def test_a_new_subscription_takes_over_the_things_it_names() -> None:
     assert sorted(desk.stand()) == [OWNER, PHONE], "nothing is left of the first"
 
 
+def test_what_was_narrowed_comes_back_but_not_what_a_newer_one_has_taken_over() -> None:
+    desk = Desk(thing("air", temperature=20), thing("attic", temperature=20))
+    air, attic = desk.things
+    first = desk.subscribe(subscription(by("1")), id_="1")
+    desk.engine.grant(first, first.granted, [air], 1)
+    assert not desk.becomes(2, 1, temperature=30)
+    desk.engine.grant(first, first.granted, [air, attic], 3)
+    assert desk.becomes(4, 1, temperature=40) == [OWNER]
+    desk.subscribe(subscription(by("1")), id_="2", things=[attic])
+    desk.engine.grant(first, first.granted, [air, attic], 5)
+    assert desk.becomes(6, 1, temperature=50) == [OWNER], "once"
+    assert desk.becomes(7, 0, temperature=50) == [OWNER]
+
+
 def test_it_ends_when_it_is_taken_off_or_the_friendship_ends() -> None:
     desk = Desk(thing(temperature=20))
     for jid in (OWNER, PHONE, OTHER):
@@ -314,6 +328,7 @@ def test_each_has_his_bound_and_all_have_theirs() -> None:
     with pytest.raises(Overload):
         desk.subscribe(wanted, PHONE, "3", b)
     desk.subscribe(wanted, OWNER, "3", b)  # replaces one
+    desk.subscribe(wanted, OWNER, "3", [thing("c")])  # the same id is the same subscription
     desk.subscribe(wanted, "x@x/1", "1", a)
     desk.subscribe(wanted, "y@x/1", "1", a)
     with pytest.raises(Overload):
@@ -336,10 +351,11 @@ def test_things_are_counted_too_and_the_oldest_of_those_away_give_way() -> None:
 def test_who_does_not_come_back_is_forgotten() -> None:
     desk = Desk(thing("a"))
     desk.subscribe(subscription(high=60), OWNER)
-    desk.engine.all_went(1)
+    desk.subscribe(subscription(high=60), PHONE)
+    desk.engine.went(OWNER, 1)
     desk.now = AWAY_S + 2
     desk.subscribe(subscription(high=60), OTHER)
-    assert desk.stand() == [OTHER]
+    assert desk.stand() == [PHONE, OTHER]
 
 
 def test_what_is_planned_stays_small_however_often_it_changes() -> None:
