@@ -7,6 +7,7 @@ outputs are driven to their safe states on the way out.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
@@ -23,7 +24,7 @@ from hub.account import account_for
 from hub.config.file import load
 from hub.config.node import Config, ThingConfig
 from hub.config.things import interval_of
-from hub.errors import Conflict
+from hub.errors import Conflict, StoreError
 from hub.node_telemetry import Remembering
 from hub.services.audit import Audit
 from hub.services.contacts import Contacts
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Watcher = Callable[[Thing], None]
+TRUST_AGAIN_S = 10.0
 
 
 class Node:
@@ -73,7 +75,10 @@ class Node:
         self.authority: Authority | None = None
         self._decisions = DecisionLog(self.audit, time.monotonic)
         self._judge: Judge = AccessLists()
-        self._decide_by(config)
+        self._unjudged_said = False
+        self._reconnecting = asyncio.Lock()
+        with contextlib.suppress(StoreError):  # which is said; then nobody may do anything, and it is tried again
+            self._decide_by(config)
         self.memory = Remembering(state_dir(config), config.history, config.telemetry.backlog)
         self.sampler = Sampler(OutputMemory(state_dir(config) / "outputs.json"), self._reading,
                                doubtful=lambda: self.memory.clock.doubtful)  # fmt: skip
@@ -111,6 +116,7 @@ class Node:
         publishing = asyncio.create_task(self.publisher.run(), name="telemetry")
         remembering = asyncio.create_task(self.memory.run(), name="memory")
         await self._expose(exposed)
+        judging = asyncio.create_task(self._find_judge(), name="trust")
         try:
             self._connect(account)
             notify.ready(f"{len(self.things)} things, connecting")
@@ -118,9 +124,9 @@ class Node:
         finally:
             notify.stopping()
             await self.sampler.stop()  # first of all: outputs are safe before anything else is taken down
-            publishing.cancel()
-            remembering.cancel()
-            await asyncio.gather(publishing, remembering, return_exceptions=True)
+            for task in (publishing, remembering, judging):
+                task.cancel()
+            await asyncio.gather(publishing, remembering, judging, return_exceptions=True)
             await self._set_bridge(None)
             await self._disconnect()
             await self._expose(None)
@@ -171,11 +177,12 @@ class Node:
         self._show_on_broker()
         self.followers.publication = _publication(new)
         if account != self._account or old.trust != new.trust:
-            await self._disconnect()
-            try:
-                self._decide_by(new)
-            finally:  # without a place for what it needs a judge refuses everybody; the outputs keep their link
-                self._connect(account)
+            async with self._reconnecting:
+                await self._disconnect()
+                try:
+                    self._decide_by(new)
+                finally:  # without a place for what it needs a judge refuses everybody; the outputs keep their link
+                    self._connect(account)
         else:
             if new.trust is None:
                 self._judge = self._lists(new)
@@ -231,9 +238,29 @@ class Node:
         if config.trust is not None:
             from hub.authority import Authority  # a mebibyte that a hub with [access] does without
 
-            self.authority = Authority(config.trust, config.xmpp.jid, state_dir(config), self.things, self._lenient,
-                                       self._search, self._review, self.audit)  # fmt: skip
+            try:
+                self.authority = Authority(config.trust, config.xmpp.jid, state_dir(config), self.things, self._lenient,
+                                           self._search, self._review, self.audit)  # fmt: skip
+            except StoreError as error:
+                log.log(logging.DEBUG if self._unjudged_said else logging.CRITICAL,
+                        "nobody may read or control anything: [trust] has no place for what it needs kept (%s)", error)
+                self._unjudged_said = True
+                raise
             self._judge = self.authority.judge
+        self._unjudged_said = False
+
+    async def _find_judge(self) -> None:
+        """While a disk refuses what [trust] needs, all else goes on; once it is mended, so does that."""
+        while True:
+            await asyncio.sleep(TRUST_AGAIN_S)
+            async with self._reconnecting:
+                if self.config.trust is None or self.authority is not None or self._account is None:
+                    continue
+                with contextlib.suppress(StoreError):
+                    self._decide_by(self.config)
+                    log.warning("[trust] has a place for what it needs kept again")
+                    await self._disconnect()
+                    self._connect(self._account)
 
     def _lists(self, config: Config) -> Judge:
         return Recorded(AccessLists(config.access.read, config.access.control), self._decisions)

@@ -183,8 +183,8 @@ class Exposed:
         outbox, history = node.memory.outbox, node.memory.history
         troubles = {"history": history.trouble, "outbox": outbox.trouble, "audit": node.audit.trouble,
                     "outputs": node.sampler.memory.trouble}  # fmt: skip
-        if node.authority is not None:
-            troubles["verdicts"] = node.authority.trouble
+        if node.config.trust is not None:
+            troubles["verdicts"] = "nobody judges" if node.authority is None else node.authority.trouble
         bad = {store: float(bool(why)) for store, why in troubles.items()}
         yield from families.by("hub_store_trouble", "Whether it cannot be written.", "store", bad)
         written = {"history": history.written, "outbox": outbox.written}

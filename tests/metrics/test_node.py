@@ -21,6 +21,7 @@ from hub.config.file import load, parse
 from hub.config.node import Config
 from hub.demo.prosody import free_port
 from hub.errors import ConfigError, LinkError
+from hub.metrics import families
 from hub.node import Node
 from tests.e2e.world import World
 from tests.helpers import until
@@ -233,6 +234,15 @@ def test_a_token_is_one_long_word(tmp_path: Path, content: str) -> None:
     node = Node(config, SimulatedBuses())
     with pytest.raises(LinkError, match="token_file"):
         node._make_exposed(config)
+
+
+def test_the_dashboard_asks_for_what_there_is() -> None:
+    dashboard = json.loads((Path(families.__file__).parent / "grafana.json").read_text())
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    queries += [variable["query"] for variable in dashboard["templating"]["list"]]
+    asked = {name for query in queries for name in re.findall(r"\b(?:hub|process)_\w+", query)}
+    shown = {name + {"counter": "_total"}.get(kind, "") for name, kind in KNOWN.items()}
+    assert len(asked) >= 10 and asked <= shown, asked - shown
 
 
 # --------------------------------------------------------------------------- a node without it

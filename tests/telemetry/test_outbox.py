@@ -179,6 +179,27 @@ async def test_a_disk_that_is_not_there_leaves_the_memory(tmp_path: Path) -> Non
     await outbox.close()
 
 
+async def test_trouble_ends_by_itself_also_when_nothing_waits(
+    path: Path, full_disk: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when all that comes is confirmed before it could be written."""
+    monkeypatch.setattr(module, "RELEASE_S", 0.01)
+    outbox = make(path)
+    running = asyncio.create_task(outbox.run())
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    entry = outbox.put(reading(1))
+    await until(lambda: outbox.trouble, "it takes not a byte")
+    outbox.release([entry.seq])
+    attempts = outbox._written_once
+    await until(lambda: outbox._written_once is not attempts, "it is asked")
+    assert outbox.trouble, "and refuses still"
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    await until(lambda: not outbox.trouble, "it is well again, and nobody has put anything in")
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await outbox.close()
+
+
 async def test_moments_in_doubt_are_mended(outbox: Outbox) -> None:
     doubtful = Quality.AUTOMATIC_READOUT | Quality.TIME_OFFSET
     outbox.put(reading(0, quality=doubtful))
