@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 
 IDENTITY: Final = ("automation", "rules", "xmpp-iot-hub provisioning server and thing registry")
 """Category and type for what decides by rules, and our name: no registrar has one for either text."""
+NAME: Final = ("service", "name")
+"""Area and key in the store: whose it is."""
 CLOCK_S: Final = 5.0  # how late the hours of a rule may begin
 SAVE_S: Final = 0.5
 SWEEP_S: Final = 60.0
@@ -53,10 +55,12 @@ def _wall() -> dt.datetime:
 
 
 class ProvisioningServer:
-    """`settings` and the secret that the server knows us by."""
+    """`settings` and the secret that the server knows us by. `renamed`: what another name has kept in the store is this
+    one's now."""
 
-    def __init__(self, settings: Settings, secret: str, store: Store | None = None) -> None:
+    def __init__(self, settings: Settings, secret: str, store: Store | None = None, *, renamed: bool = False) -> None:
         self.settings = settings
+        self._renamed = renamed
         self.store = store or store_of(settings)
         self.audit = Audit(settings.state_folder / "audit.jsonl")
         self._stop = asyncio.Event()
@@ -96,6 +100,7 @@ class ProvisioningServer:
         """Raises StoreError when the store cannot be opened; everything later is tried for ever."""
         self.settings.state_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         await self.store.open()
+        await self._own_store()
         self.audit.start()
         tasks: list[asyncio.Task[None]] = []
         try:
@@ -125,6 +130,18 @@ class ProvisioningServer:
                 await self.notices.stop()
             await self.audit.stop()
             await self.store.close()
+
+    async def _own_store(self) -> None:
+        """Things take word from the one address they trust: of two names over one store, one would send the notices of
+        the other, in vain. Raises StoreError."""
+        jid = self.settings.jid.lower()
+        if self._renamed:
+            await self.store.put(*NAME, {"jid": jid})
+        kept = await self.store.get(*NAME) if not await self.store.put_new(*NAME, {"jid": jid}) else None
+        if kept is not None and kept["jid"] != jid:
+            await self.store.close()
+            raise StoreError(f"this store is that of {kept['jid']}: instances side by side have one jid, and {jid} "
+                             "takes a store of its own. If it is only a new name, start it once with --renamed.")
 
     def stop(self) -> None:
         self._stop.set()

@@ -70,7 +70,8 @@ provisioning.add_command(users)
 @provisioning.command()
 @click.argument("config", type=click.Path(path_type=Path), default=DEFAULT_CONFIG)
 @click.option("-v", "--verbose", is_flag=True, help="Log every decision, not only what matters.")
-def run(config: Path, verbose: bool) -> None:
+@click.option("--renamed", is_flag=True, help="Take over a store from the service's earlier jid.")
+def run(config: Path, verbose: bool, renamed: bool) -> None:
     """Run the service: [provisioning] of the file CONFIG (/etc/hub/provisioning.toml). SIGTERM ends it."""
     start_log(verbose)
     settings = load_provisioning(config)
@@ -81,7 +82,7 @@ def run(config: Path, verbose: bool) -> None:
     secret = secret_of(settings)
 
     async def serve() -> None:
-        running = ProvisioningServer(settings, secret)
+        running = ProvisioningServer(settings, secret, renamed=renamed)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(number, running.stop)

@@ -14,7 +14,7 @@ import pytest
 from hub.demo.prosody import end_with_parent
 from tests.cli.conftest import ROOT, Ran, hub
 from tests.e2e.world import World
-from tests.helpers import until
+from tests.helpers import until, wait_until
 from tests.provisioning.e2e.house import OLD, SECRET, SERVICE, body_of, claimed, hears, may, told, writes
 
 
@@ -40,11 +40,11 @@ state_dir = "{folder}/state"
 class Running:
     """The service as a process."""
 
-    def __init__(self, config: Path) -> None:
+    def __init__(self, config: Path, *options: str) -> None:
         self.log_file = config.with_suffix(".log")
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "hub", "provisioning", str(config)], stderr=log,
+                [sys.executable, "-m", "hub", "provisioning", "run", str(config), *options], stderr=log,
                 preexec_fn=end_with_parent, env={**os.environ, "PYTHONPATH": str(ROOT)},
             )  # fmt: skip
 
@@ -118,6 +118,20 @@ async def test_a_wrong_secret_is_said_and_the_service_stays(world: World, tmp_pa
         await until(lambda: "does not take us as its component" in running.log(), "it says so")
         assert running.process.poll() is None
         assert "wrong" not in running.log()
+
+
+def test_a_store_belongs_to_one_name(world: World, tmp_path: Path) -> None:
+    """Two names over one store would send each other's notices, and no thing would believe them."""
+    mine, other = tmp_path / "mine.toml", tmp_path / "other.toml"
+    config = config_of(world, tmp_path).read_text()
+    mine.write_text(config.replace(SERVICE, "other.localhost"))
+    other.write_text(config)
+    with Running(mine) as running:
+        wait_until(lambda: "does not take us as its component" in running.log(), "the store is its own now")
+    ran = hub("provisioning", str(other))
+    assert ran.code == 1 and "this store is that of other.localhost" in ran.err and "Traceback" not in ran.err
+    with Running(other, "--renamed") as running:
+        wait_until(lambda: f"online as {SERVICE}" in running.log(), "it is online")
 
 
 def made(tmp_path: Path, world: World) -> Path:

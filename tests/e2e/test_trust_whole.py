@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 
 from hub.config.file import load
+from hub.provisioning.model import Rule
+from hub.provisioning_server import ProvisioningServer
+from hub.things.questions import Right
 from hub.trust.audit import Kind
 from hub.trust.auditfiles import entries, verify
 from tests.cli.conftest import Ran, hub
 from tests.helpers import until
-from tests.provisioning.e2e.house import SECRET, SERVICE, body_of, hears, serving, writes
+from tests.provisioning.e2e.house import SECRET, SERVICE, body_of, hears, serving, until_none_waits, writes
 
 from .commands import OLD as CONTROL
 from .commands import command
@@ -47,7 +50,7 @@ def town(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Town]:
     made: Town = (World(folder, components=components) if request.param == "prosody"
                   else EjabberdWorld(folder, exi=False, components=components))  # fmt: skip
     with made as town:
-        yield town.populate("greenhouse", "owner", "reader")
+        yield town.populate("greenhouse", "owner", "reader", "stranger")
 
 
 def config_file(town: Town, folder: Path, server: str = SERVICE) -> Path:
@@ -89,13 +92,6 @@ async def until_it_reads(client: RawClient) -> None:
         await asyncio.sleep(0.02)
 
 
-async def until_it_is_refused(client: RawClient) -> None:
-    number = 2000
-    while not await reads(client, number):
-        number += 1
-        await asyncio.sleep(0.02)
-
-
 async def test_from_first_start_over_claim_and_the_owners_word_to_the_absence_of_the_service(
     town: Town, tmp_path: Path
 ) -> None:
@@ -103,7 +99,7 @@ async def test_from_first_start_over_claim_and_the_owners_word_to_the_absence_of
     async with town.client("owner") as owner, town.client("reader") as reader:
         owner.write("<presence/>")
         async with node_process(file, tmp_path / "pins") as node:
-            async with serving(town, tmp_path / "service"):
+            async with serving(town, tmp_path / "service") as service:
                 uri = await registered(file)
                 assert uri.startswith("iotdisco:") and uri.endswith(f";R={SERVICE}")
                 assert (tmp_path / "state" / "claim.png").stat().st_mode & 0o777 == 0o600
@@ -131,6 +127,9 @@ async def test_from_first_start_over_claim_and_the_owners_word_to_the_absence_of
                 refused = await reader.ask(HUB, "set", command(CONTROL, ("pump",), ("boolean", "output", "true")))
                 assert condition(refused) == "forbidden"
                 assert "pump" in body_of(await hears(owner, "reader@localhost wants to"))
+                await narrowed_and_revoked(town, service)
+                await until_none_waits(service)
+                await until_it_reads(reader)
 
             node.signal(signal.SIGKILL)
             await node.ended()
@@ -147,6 +146,18 @@ async def test_from_first_start_over_claim_and_the_owners_word_to_the_absence_of
     assert "reader@localhost" in {entry.who for entry in remembered}, "also what was decided without a server"
     assert ("owner@localhost/raw", "set pump: output=true", "done") in lines
     assert any(who == "reader@localhost" and what.startswith("read air, pump") for who, what, _ in lines)
+
+
+async def narrowed_and_revoked(town: Town, service: ProvisioningServer) -> None:
+    """A rule of the operator's lets a stranger read one field; then there is no such rule any more."""
+    async with town.client("stranger") as stranger:
+        assert await reads(stranger, 1) == "forbidden"
+        rule = await service.store.add_rule(Rule(Right.READ, True, who=("stranger@localhost",), names=("temperature",)))
+        await until_it_reads(stranger)
+        readout = await read(stranger, SENSOR, 2, "momentary='true'")
+        assert (readout.nodes(), set(readout.names())) == (["air"], {"temperature"})
+        await service.store.remove_rule(rule.id)
+        await until_refused(stranger)
 
 
 async def given_up(town: Town, folder: Path, node: NodeProcess, mine: Path, owner: RawClient) -> None:

@@ -13,7 +13,7 @@ from hub.config.provisioning import Provisioning
 from hub.provisioning_server import ProvisioningServer
 from tests.e2e.raw import CLIENT, RawClient
 from tests.e2e.world import EjabberdWorld, World
-from tests.helpers import until
+from tests.helpers import PATIENCE_S, until
 
 SERVICE, SECRET = "provisioning.localhost", "the secret of the component"
 OLD = "urn:xmpp:iot:provisioning"
@@ -83,6 +83,13 @@ async def claimed(thing: RawClient, owner: RawClient, tags: str = TAGS + KEY) ->
     assert (await claim(owner, tags)).get("type") == "result"
     await told(thing, "claimed")
     await told(thing, "clearCache")
+
+
+async def until_none_waits(running: ProvisioningServer) -> None:
+    """Everything that things have to be told they have acknowledged."""
+    async with asyncio.timeout(PATIENCE_S):
+        while await running.store.notices():
+            await asyncio.sleep(0.01)
 
 
 async def may(thing: RawClient, what: str, jid: str, inner: str = "", namespace: str = OLD) -> Element:

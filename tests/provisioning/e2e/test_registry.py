@@ -10,7 +10,7 @@ import pytest
 from hub.provisioning_server import ProvisioningServer
 from tests.e2e.raw import RawClient, condition
 from tests.e2e.world import EjabberdWorld
-from tests.helpers import PATIENCE_S, until
+from tests.helpers import until
 
 from .house import (
     DISCO,
@@ -26,6 +26,7 @@ from .house import (
     serving,
     settings,
     told,
+    until_none_waits,
 )  # fmt: skip
 
 NF = "urn:nf:iot:disco:1.0"
@@ -217,12 +218,6 @@ async def trusts(thing: RawClient, ask_first: bool = False) -> None:
     thing.write("<presence/>")
     await thing.take(lambda s: s.get("from") == SERVICE and s.get("type") == "subscribe", "its request")
     thing.write(f"<presence to='{SERVICE}' type='subscribed'/>")
-
-
-async def until_none_waits(running: ProvisioningServer) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while await running.store.notices():
-            await asyncio.sleep(0.01)
 
 
 async def test_guesses_are_answered_alike_and_ever_more_slowly(house: House) -> None:
