@@ -3,7 +3,7 @@
 Rules of this file
 * What a browser sends is a stranger's: shapes are checked, things are named by what we sent, and who asks is known
   from the session, looked up anew each time. The board decides what he may.
-* Changes go out at most `UPDATES_PER_S` times a second, and only what is new.
+* Changes go out as the board tells them, at most `UPDATES_PER_S` times a second, and only what is new.
 * Nothing that a hub takes its time for holds up the rest; a page may have `MAX_ASKED` questions open.
 """
 
@@ -17,7 +17,7 @@ from typing import Any, Final
 from nicegui import background_tasks, ui
 from nicegui.events import GenericEventArguments
 
-from hub.dashboard.view import UPDATES_PER_S, Board, Span, Visitor
+from hub.dashboard.view import Board, Span, Visitor
 from hub.dashboard.wire import MAX_WORDS, Screen, control_json, series_json, shown
 from hub.errors import HubError
 
@@ -67,7 +67,6 @@ class Wall(ui.element, component="web/wall.js", esm={"hub-dashboard": "web"}):
                 self.client.run_javascript(RELOAD)
                 return
             self._send_news(keys)
-            await asyncio.sleep(1 / UPDATES_PER_S)
 
     def _send_news(self, keys: Any) -> None:
         news = self._screen.changed(keys, time.time())

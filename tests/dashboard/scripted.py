@@ -136,6 +136,18 @@ class ScriptedBoard:
         ]
         return len(self.day)
 
+    def every(self, seconds: float) -> None:
+        """Each tile has a new number from now on, all within so many seconds."""
+
+        async def go_on() -> None:
+            while True:
+                for number, key in enumerate(list(self._tiles)):
+                    self.put(key.hub, key.thing, key.field, value=round(20 + number % 7 + time.monotonic() % 10, 2))
+                    if number % 25 == 24:
+                        await asyncio.sleep(seconds * 25 / len(self._tiles))
+
+        self._going = asyncio.create_task(go_on())
+
     def processor_time(self) -> float:
         return time.process_time()
 
