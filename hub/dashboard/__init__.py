@@ -7,5 +7,10 @@
     access.py    who may look and control, and how often one may guess
     hubs.py      hubs found and kept; the board of a running dashboard
     watcher.py   the life of one hub as we see it
-    page.py      the page (NiceGUI)
+    page.py      the page, served (NiceGUI)
+    gate.py      what every request passes before it, and every answer after it
+    login.py     sessions, and where one logs in
+    wall.py      one open page, and what its browser asks
+    wire.py      what goes to a browser
+    web/         what runs there: tiles, controls, charts, the look
 """
