@@ -20,6 +20,8 @@
     trust.py     the program: decisions from the cache of verdicts, and starting with it
     provisioning.py  the program: what `hub provisioning` costs, decisions, a fleet's first start, memory
 
+    dashboard_page.py  the program: the dashboard's page in a real Chromium: a day's chart, 500 tiles, memory
+
     exi_speed.py, exi_size.py, exi_exificient.py: the codec by itself
 
 How to run
