@@ -9,5 +9,10 @@
     points.py    numbers over time, bounded
     charts.py    many points as few; history joined with live values
     access.py    who may look and control, and how often one may guess
-    page.py      the page (NiceGUI): gate.py, login.py in front of it, wall.py, wire.py behind, web/ in the browser
+    page.py      the page, served (NiceGUI)
+    gate.py      what every request passes before it, and every answer after it
+    login.py     sessions, and where one logs in
+    wall.py      one open page, and what its browser asks
+    wire.py      what goes to a browser
+    web/         what runs there: tiles, controls, charts, the look
 """

@@ -178,7 +178,7 @@ class Screen:
     def _changes(self, tile: Tile, now: float) -> Json:
         old = self._sent.get(tile.key, {})
         new = tile_json(tile)
-        if not old or now - self._trends.get(tile.key, -math.inf) >= TREND_EVERY_S:
+        if not old.get("g") or now - self._trends[tile.key] >= TREND_EVERY_S:
             self._trends[tile.key] = now
             new["g"] = trend(tile.trend, tile.type is ValueType.BOOLEAN)
             new["r"] = span_words(tile.trend, tile.unit)

@@ -177,15 +177,15 @@ export default {
 
         <section v-for="(hub, i) in hubs" :key="hub.id" class="hub" :id="'hub-' + i" :aria-labelledby="'hub-' + i + '-name'">
           <header><h2 :id="'hub-' + i + '-name'"><bdi>{{ hub.title }}</bdi></h2><bdi v-if="hub.jid !== hub.title" class="jid">{{ hub.jid }}</bdi>
-            <p v-if="hub.text" class="wrong" :class="hub.life.replace(' ', '-')"><Icon :name="LIVES[hub.life]"/><bdi>{{ hub.text }}</bdi></p></header>
+            <p v-if="hub.text && hub.text !== trouble" class="wrong" :class="hub.life.replace(' ', '-')"><Icon :name="LIVES[hub.life]"/><bdi>{{ hub.text }}</bdi></p></header>
           <div class="things"><section v-for="(thing, j) in hub.things" :key="thing.name" class="thing" :aria-labelledby="'thing-' + i + '-' + j">
             <header><h3 :id="'thing-' + i + '-' + j"><bdi>{{ thing.label }}</bdi></h3>
-              <button v-if="control && thing.control" type="button" class="plain" :aria-expanded="opened[at(hub, thing)] ? 'true' : 'false'" @click="toggle(hub, thing)">Controls<span class="unseen"> of {{ thing.label }}</span></button></header>
+              <button v-if="control && thing.control" type="button" class="plain small" :aria-expanded="opened[at(hub, thing)] ? 'true' : 'false'" @click="toggle(hub, thing)">Controls<span class="unseen"> of {{ thing.label }}</span></button></header>
             <p v-for="words in troubles(thing)" class="wrong"><Icon name="alarm"/><bdi>{{ words }}</bdi></p>
-            <Controls v-if="control && opened[at(hub, thing)]" :thing="thing" :form="forms[at(hub, thing)]" :off="!!lost || hub.life !== 'online'" :base="'c-' + i + '-' + j"
-              @set="(name, value) => send(hub, thing, name, value)" @again="ask(hub, thing)"/>
             <ul v-if="fields(thing).length" class="tiles"><Tile v-for="id in fields(thing)" :key="id" :tile="tiles[id]" :cut="!!lost" @open="charted = id"/></ul>
             <p v-else class="empty"><Icon name="never"/> no values yet</p>
+            <Controls v-if="control && opened[at(hub, thing)]" :thing="thing" :form="forms[at(hub, thing)]" :off="!!lost || hub.life !== 'online'" :base="'c-' + i + '-' + j"
+              @set="(name, value) => send(hub, thing, name, value)" @again="ask(hub, thing)"/>
           </section></div>
         </section>
       </div>
