@@ -21,6 +21,8 @@
     provisioning.py  the program: what `hub provisioning` costs, decisions, a fleet's first start, memory
 
     events.py    the program: what event subscriptions cost in time, and on the wire beside pubsub and asking
+    dashboard.py the program: a day's chart from a node's file to the screen, memory of the dashboard
+    dashboard_page.py  the program: the dashboard's page in a real Chromium: a day's chart, 500 tiles, memory
 
     exi_speed.py, exi_size.py, exi_exificient.py: the codec by itself
 

@@ -1,11 +1,12 @@
 """The dashboard's page in figures, in a real Chromium.
 
-    python -m tests.benchmarks.dashboard_page [--only chart,tiles,end]
+    python -m tests.benchmarks.dashboard_page [--only chart,tiles,end,memory]
 
 * chart: from the click on a tile to its chart on screen (drawn, and in a frame), the board holding a day of 1 s data:
   86,400 points, thinned for each chart anew. `first`: of a page just opened; `next`: of the same page.
 * tiles: 500 tiles, each with a new value every second, in one page: bytes and messages that reach the browser (before
   the socket's compression), processor time of the server and of the page's thread, and how long opening it takes.
+* memory: resident memory of the process with a scripted board: nobody looking, and what each page with 500 tiles adds.
 * end: from SIGTERM to the end of the process with five pages open.
 
 Server, browser and this share the processors.
@@ -19,6 +20,7 @@ import signal
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
@@ -69,14 +71,19 @@ def chart(browser: Browser) -> None:
     print(f"chart of {count:,} points, click to drawn: first {in_ms(first)}; next {in_ms(then)}")
 
 
+def hang(process: Process) -> None:
+    """500 tiles in 50 things, each with a trend."""
+    fields = TILES // THINGS
+    process.board("hub", HUB, [f"thing{number}" for number in range(THINGS)])
+    now = time.time()
+    trend = [(now - 3600 + 30 * number, number % 7) for number in range(120)]
+    for number in range(TILES):
+        process.board("put", HUB, f"thing{number // fields}", f"field{number % fields}", value=0, trend=trend)
+
+
 def tiles(browser: Browser) -> None:
     with Process() as process:
-        fields = TILES // THINGS
-        process.board("hub", HUB, [f"thing{number}" for number in range(THINGS)])
-        now = time.time()
-        trend = [(now - 3600 + 30 * number, number % 7) for number in range(120)]
-        for number in range(TILES):
-            process.board("put", HUB, f"thing{number // fields}", f"field{number % fields}", value=0, trend=trend)
+        hang(process)
         began = time.perf_counter()
         page = browser.new_page()
         frames: list[int] = []
@@ -120,7 +127,25 @@ def end(browser: Browser) -> None:
     print(f"end with {PAGES} pages open: {in_ms(took)}")
 
 
-PARTS: dict[str, Callable[[Browser], None]] = {"chart": chart, "tiles": tiles, "end": end}
+def memory(browser: Browser) -> None:
+    with Process() as process:
+        hang(process)
+        alone = resident(process)
+        pages = [opened(browser, process) for _ in range(PAGES)]
+        process.board("every", 1.0)
+        pages[0].wait_for_timeout(10_000)
+        each = (resident(process) - alone) / PAGES
+    print(f"memory: {alone:.1f} MiB with nobody looking, {each:.1f} MiB for each page of {TILES} tiles")
+
+
+def resident(process: Process) -> float:
+    """MiB."""
+    assert process.process is not None
+    status = Path(f"/proc/{process.process.pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+PARTS: dict[str, Callable[[Browser], None]] = {"chart": chart, "tiles": tiles, "end": end, "memory": memory}
 
 
 def main() -> None:

@@ -230,6 +230,18 @@ def test_light_and_dark_are_remembered(board: Board, look: Look, picture: Callab
     assert again.evaluate(ground) == light
 
 
+def test_a_short_break_is_made_good_without_loading_the_page_anew(board: Board, look: Look) -> None:
+    greenhouse(board)
+    page = look()
+    page.evaluate("document.body.dataset.same = 1")
+    page.evaluate("window.socket.io.engine.close()")
+    expect(tile(page, "temperature")).to_have_class("tile cut")
+    board("put", HUB, "air", "temperature", value=25)
+    expect(tile(page, "temperature").locator(".value")).to_have_text("25 °C", timeout=15_000)
+    expect(tile(page, "temperature")).to_have_class("tile live")
+    assert page.evaluate("document.body.dataset.same") == "1"
+
+
 def test_a_lost_connection_does_not_leave_values_fresh_and_heals(
     context: BrowserContext, picture: Callable[[Page, str], None]
 ) -> None:
