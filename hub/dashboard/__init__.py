@@ -11,7 +11,8 @@
     access.py    who may look and control, and how often one may guess
     page.py      the page, served (NiceGUI)
     gate.py      what every request passes before it, and every answer after it
-    login.py     sessions, and where one logs in
+    login.py     where one logs in
+    sessions.py  who has, also after a restart
     wall.py      one open page, and what its browser asks
     wire.py      what goes to a browser
     web/         what runs there: tiles, controls, charts, the look

@@ -28,7 +28,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hub.dashboard.login import COOKIE, Sessions
+from hub.dashboard.login import COOKIE
+from hub.dashboard.sessions import Sessions
 from hub.dashboard.view import Board
 
 PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]{1,64}){1,8}")

@@ -1,78 +1,30 @@
-"""Who sits in front of the browser: sessions, and the page where one logs in.
+"""The page where one logs in, and the cookie that comes of it.
 
 Rules of this file
-* A session is a random word in a cookie that scripts cannot read and that other sites' forms do not carry
-  (HttpOnly, SameSite=Lax). We keep only its hash, in memory: who restarts the dashboard logs everybody out.
-* A session holds a name, never a right: what its visitor may do is asked of the board each time.
-* The log-in page has no script, and shows nothing of the hubs.
+* Scripts cannot read the cookie, and other sites' forms do not carry it (HttpOnly, SameSite=Lax).
+* The log-in page shows nothing of the hubs, and works without scripts: its only one sets the theme.
 """
 
 from __future__ import annotations
 
-import hashlib
 import html
-import secrets
 import string
-import time
 import urllib.parse
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from hub.dashboard.view import Board, Visitor
+from hub.dashboard.sessions import LIFETIME_S, Sessions
+from hub.dashboard.view import Board
 from hub.errors import HubError
 
 COOKIE: Final = "hub-session"
-LIFETIME_S: Final = 30 * 86_400
-MAX_SESSIONS: Final = 1_000
-"""Open at a time; the oldest ends when there is one more."""
 MAX_FORM: Final = 4_096  # bytes
 MAX_TEXT: Final = 256  # characters of a name or password
 
 TEMPLATE: Final = string.Template((Path(__file__).parent / "web" / "login.html").read_text(encoding="utf-8"))
-
-
-@dataclass(frozen=True)
-class _Session:
-    name: str
-    ends: float
-
-
-class Sessions:
-    def __init__(self, board: Board, clock: Callable[[], float] = time.monotonic) -> None:
-        self._board = board
-        self._clock = clock
-        self._open: dict[str, _Session] = {}
-
-    @staticmethod
-    def id_of(token: str) -> str:
-        """What we keep of a cookie."""
-        return hashlib.sha256(token.encode()).hexdigest()
-
-    def open(self, name: str) -> str:
-        """A new session's cookie."""
-        while len(self._open) >= MAX_SESSIONS:
-            del self._open[next(iter(self._open))]
-        token = secrets.token_urlsafe(32)
-        self._open[self.id_of(token)] = _Session(name, self._clock() + LIFETIME_S)
-        return token
-
-    def close(self, session: str) -> None:
-        self._open.pop(session, None)
-
-    def visitor(self, session: str) -> Visitor | None:
-        """Who a session belongs to as things stand now; for "" and for what has ended: who needs no log-in, or None."""
-        found = self._open.get(session)
-        if found is None:
-            return self._board.anonymous
-        if found.ends < self._clock():
-            self.close(session)
-            return self._board.anonymous
-        return self._board.visitor(found.name)
 
 
 def page(title: str, prefix: str, version: str, said: str = "", name: str = "", status: int = 200) -> Response:

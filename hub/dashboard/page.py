@@ -31,7 +31,7 @@ from starlette.routing import Route
 from hub.config.dashboard import Dashboard
 from hub.dashboard import login
 from hub.dashboard.gate import Gate
-from hub.dashboard.login import Sessions
+from hub.dashboard.sessions import Sessions
 from hub.dashboard.view import Board
 from hub.dashboard.wall import RELOAD, Wall
 from hub.errors import LinkError
@@ -92,7 +92,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _site(board: Board, settings: Dashboard) -> GZipMiddleware:
     """Gate, log-in and NiceGUI as one application."""
-    sessions = Sessions(board)
+    sessions = Sessions(board, settings.users, settings.state_folder / "sessions.json")
     secure = settings.behind_proxy
 
     async def log_in(request: Request) -> Response:

@@ -14,6 +14,8 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -39,9 +41,12 @@ class Page:
         behind_proxy: bool = False,
         open_control: bool = True,
         port: int | None = None,
+        state: Path | None = None,
     ) -> None:
         self.port = free_port() if port is None else port
         self._said = {"port": self.port, "users": users or {}, "behind_proxy": behind_proxy, "open": open_control}
+        self._state = state
+        self._own_state = tempfile.TemporaryDirectory()
         self.process: subprocess.Popen[str] | None = None
 
     @property
@@ -50,6 +55,7 @@ class Page:
 
     def __enter__(self) -> Self:
         environment = {name: text for name, text in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+        environment["STATE_DIRECTORY"] = str(self._state or self._own_state.name)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.dashboard.page_process", json.dumps(self._said)], env=environment, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=end_with_parent,
@@ -70,6 +76,7 @@ class Page:
         code = self.process.wait(20)
         self.process.stdin.close()
         self.process.stdout.close()
+        self._own_state.cleanup()
         return code
 
     def board(self, method: str, *values: Any, **arguments: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,6 +84,18 @@ def test_wrong_then_right_then_out(doors: Any, guarded: Process, context: Browse
     context.add_cookies([cookie])  # what somebody kept
     page.goto(guarded.url)
     expect(page).to_have_title("Log in – Greenhouses")
+
+
+def test_a_restart_logs_nobody_out(context: BrowserContext, tmp_path: Path) -> None:
+    with Process(USERS, state=tmp_path) as first:
+        page = context.new_page()
+        log_in(page, first, "ann", "correct horse")
+        expect(page.get_by_role("button", name="Log out")).to_be_visible()
+    with Process(USERS, port=first.port, state=tmp_path):
+        expect(page.get_by_text("was lost at")).to_have_count(0, timeout=20_000)
+        expect(page.get_by_role("button", name="Log out")).to_be_visible()
+        page.get_by_role("button", name="Log out").click()
+        expect(page).to_have_title("Log in – Greenhouses")
 
 
 def test_logging_out_ends_the_other_windows_too(doors: Any, guarded: Process, context: BrowserContext) -> None:
