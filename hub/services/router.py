@@ -3,7 +3,7 @@
 Rules of this file
 * What a service answers is a table, (stanza, type, element) → method; the services themselves never touch the stream.
 * Every request gets exactly one answer, whatever happens while it is being made; nothing a peer sends ends the loop.
-* What arrives without a sender, or is an answer nobody waits for, is dropped.
+* What arrives without a sender is refused and logged: nobody vouches for it. An answer nobody waits for is dropped.
 * A component answers for its own address and for no other of its domain, and says who it is (XEP-0114 section 3).
 * A message is served at once or not at all: servers keep messages while a node is away, and nobody expects the heater
   to go on because of what was said last week. IQs are kept only for a resumption, and have no room to say so.
@@ -23,7 +23,7 @@ from slixmpp.basexmpp import BaseXMPP
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher.base import MatcherBase
 
-from hub.errors import HubError, Overload, RequestError
+from hub.errors import Forbidden, HubError, Overload, RequestError
 from hub.stanzas.control_xmpp import Control
 from hub.stanzas.delay import refuse_late
 from hub.stanzas.errors import CLIENT, encode_error
@@ -90,8 +90,14 @@ class Router(MatcherBase):
     def _handle(self, stanza: Any) -> None:
         found = self._find(stanza.xml)
         sender = stanza.xml.get("from")
-        if found is None or not sender:
-            return  # only our own server may leave `from` out, and it has nothing to ask of a thing
+        if found is None:
+            return
+        if not sender:  # only our own server may leave `from` out, and it has nothing to ask of a thing
+            log.warning("%s without an address it comes from is refused", found[1].tag)
+            if found[0].stanza == "iq" and not self._address:  # a component's answer has to name somebody
+                nobody = Forbidden("A request has to say whom it comes from.")
+                self.send(_reply(stanza.xml, None, None, nobody, found[0].control))
+            return
         try:
             refuse_late(stanza.xml, dt.datetime.now(dt.UTC))
         except RequestError as error:
@@ -125,9 +131,12 @@ class Router(MatcherBase):
 
 
 def _reply(
-    stanza: Element, sender: str, result: Element | None, failure: HubError | None, control: Control | None
+    stanza: Element, sender: str | None, result: Element | None, failure: HubError | None, control: Control | None
 ) -> Element:
-    reply = Element(f"{{{CLIENT}}}iq", to=sender, id=stanza.get("id", ""), type="error" if failure else "result")
+    """`sender` None: to our own server."""
+    reply = Element(f"{{{CLIENT}}}iq", id=stanza.get("id", ""), type="error" if failure else "result")
+    if sender is not None:
+        reply.set("to", sender)
     if failure is not None:
         reply.append(encode_error(failure, control))
     elif result is not None:
