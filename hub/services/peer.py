@@ -184,24 +184,25 @@ class Peer:
             raise PeerError(f"{bare} does not let you see it: ask its owner for a line in its [access]")
 
     async def _until(self, event: str, reached: Callable[[], bool]) -> bool:
-        """Wait for `reached`, looking again at each `event`; False when it did not come in time."""
-        happened = asyncio.Event()
+        """Wait for `reached`, looking again at each `event`; False when it did not come in time. (slixmpp's own way to
+        wait for an event loses a cancellation that comes together with it.)"""
+        news = asyncio.Event()
 
-        def look(_: object) -> None:
-            happened.set()
+        def happened(_: object) -> None:
+            news.set()
 
-        self.client.add_event_handler(event, look)
+        self.client.add_event_handler(event, happened)
         try:
             async with asyncio.timeout(min(PRESENCE_S, self.timeout)):
                 while not reached():
-                    with contextlib.suppress(TimeoutError):  # what is waited for may be true before the event is told
+                    news.clear()
+                    with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(RETRY_S):
-                            await happened.wait()
-                    happened.clear()
+                            await news.wait()
         except TimeoutError:
             return reached()
         finally:
-            self.client.del_event_handler(event, look)
+            self.client.del_event_handler(event, happened)
         return True
 
     async def _info(self, jid: str) -> set[str]:

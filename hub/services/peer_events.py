@@ -113,10 +113,12 @@ class Watch:
     async def answers(self) -> AsyncGenerator[Answer, None]:
         """Raises PeerError when the hub cannot be read, or does not take the subscription at all."""
         with self._listening() as arriving:
-            async for answer in self._peer.read(partial(ReadoutRequest, types=FieldTypes.PRESENT)):
+            read = [answer async for answer in self._peer.read(partial(ReadoutRequest, types=FieldTypes.PRESENT))]
+            for answer in read:
                 self._wish.learn(answer)
-                yield self._news(answer)
             self._wish.check()
+            for answer in read:
+                yield self._news(answer)
             await self._peer.befriend(self._peer.jid.partition("/")[0])
             try:
                 await self._subscribe(self._wish.subscriptions(list(self._wish.known)))
