@@ -31,6 +31,7 @@ from hub.things.model import Answer, FieldTypes, ReadoutRequest
 log = logging.getLogger(__name__)
 
 READOUT_TIMEOUT_S: Final = 30.0
+MAX_PLACES: Final = 1_000
 FIRST_WAIT_S = 2.0
 LAST_WAIT_S = 60.0
 NO_HUB_WAIT_S = 900.0
@@ -145,7 +146,7 @@ class Watcher:
 
     async def _places(self, peer: Peer) -> list[Published]:
         try:
-            return await peer.published()
+            return followable(self.jid, await peer.published())
         except PeerRefused as refused:
             log.info("%s does not say where it publishes: %s", self.jid, refused)
             return []
@@ -212,6 +213,11 @@ def said(refused: PeerRefused) -> str:
     """The hub's own words, the condition where it has none."""
     details = "; ".join(f"{name}: {why}" for name, why in refused.parameters.items())
     return ": ".join(part.rstrip(".") for part in (refused.text, details) if part) or refused.condition
+
+
+def followable(jid: str, places: list[Published]) -> list[Published]:
+    """Those at the hub itself and at services: a hub must not send us to other people, nor everywhere."""
+    return [place for place in places if place.jid == jid or "@" not in place.jid][:MAX_PLACES]
 
 
 def _thing(place: Published) -> str:

@@ -20,6 +20,7 @@
     trust.py     the program: decisions from the cache of verdicts, and starting with it
     provisioning.py  the program: what `hub provisioning` costs, decisions, a fleet's first start, memory
 
+    dashboard.py the program: a day's chart from a node's file to the screen, memory of the dashboard
     dashboard_page.py  the program: the dashboard's page in a real Chromium: a day's chart, 500 tiles, memory
 
     exi_speed.py, exi_size.py, exi_exificient.py: the codec by itself

@@ -17,6 +17,7 @@ from hub.dashboard.view import UPDATES_PER_S, Freshness, HubLife, Key, Visitor
 from hub.errors import HubError
 from hub.node import Node
 from hub.services import finding
+from hub.services.peer import Published
 from tests.dashboard.watching import CELLAR, GREENHOUSE, THINGS, text, watching
 from tests.e2e.node_process import hub_process
 from tests.e2e.world import World, running
@@ -308,6 +309,13 @@ async def test_a_hub_that_tells_nothing_is_asked_until_it_tells(
                 while seen.hub(CELLAR).text:  # who subscribes after it was published does not get it
                     await maker.ask("pubsub.localhost", "set", f"<pubsub xmlns='{PUBSUB}'>{publish}</pubsub>")
         assert seen.tile(CELLAR, "air", "told").text == "7"
+
+
+def test_a_hub_sends_us_neither_to_people_nor_everywhere() -> None:
+    here, service = Published(CELLAR, "hub/air", "Air"), Published("pubsub.localhost", "cellar@localhost/hub/air", "")
+    elsewhere = Published("victim@localhost", "hub/air", "")
+    assert watcher.followable(CELLAR, [here, elsewhere, service]) == [here, service]
+    assert len(watcher.followable(CELLAR, [here] * 100_000)) == watcher.MAX_PLACES
 
 
 async def test_pages_hear_of_changes_and_not_too_often(world: World, tmp_path: Path) -> None:
