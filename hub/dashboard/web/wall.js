@@ -7,6 +7,7 @@ import { Icon, Tile } from "hub-dashboard/tile.js";
 import { age, moment } from "hub-dashboard/words.js";
 
 const TICK_MS = 1000;
+const REST_MS = 3000; // from then on the library for charts is fetched; who is faster waits for it
 const OPEN_AT_FIRST = 8; // things with controls; with more of them, one opens what one wants
 const THEMES = ["auto", "light", "dark"];
 const LIVES = { connecting: "stale", online: "live", "not there": "gone", refused: "lock" };
@@ -59,7 +60,7 @@ export default {
     this.timer = setInterval(this.tick, TICK_MS);
     this.watchLink();
     for (const hub of this.hubs) for (const thing of hub.things) if (this.opened[this.at(hub, thing)]) this.ask(hub, thing);
-    (window.requestIdleCallback || setTimeout)(() => loadCharts());
+    setTimeout(loadCharts, REST_MS);
   },
   methods: {
     // ---------------------------------------------------------------- called by the server
