@@ -20,7 +20,7 @@ import click
 
 from hub.config.file import parse
 from hub.errors import LinkError
-from hub.node import account_of
+from hub.programs.node import account_of
 from hub.session.client import Client
 from hub.session.link import Link
 from hub.things.model import Tokens

@@ -60,7 +60,7 @@ def _path(config: Path, file: Path | None, provisioning: bool) -> Path:
         file = load_provisioning(config).state_folder / "audit.jsonl"
     elif file is None:
         from hub.config.file import load
-        from hub.node import state_dir  # brings the whole node along
+        from hub.programs.node import state_dir  # brings the whole node along
 
         file = state_dir(load(config)) / "audit.jsonl"
     try:

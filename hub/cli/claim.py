@@ -9,14 +9,14 @@ from xml.etree.ElementTree import Element
 
 import click
 
-from hub.authority import RECORD, claim_uri
 from hub.cli import claim_code
 from hub.cli.account import account_option, logged_in, run, timeout_option
 from hub.cli.ask import waiting
 from hub.cli.text import printable
 from hub.config.file import load
 from hub.errors import BadRequest, HubError, PeerConfused, PeerError, PeerRefused
-from hub.node import state_dir
+from hub.programs.node import state_dir
+from hub.programs.node_trust import RECORD, claim_uri
 from hub.services.finding import hosted_registry
 from hub.services.iq import ask
 from hub.services.servers import Servers

@@ -18,7 +18,7 @@ import click
 
 from hub.things.memory import remove_durably, write_durably
 
-log = logging.getLogger("hub.node")
+log = logging.getLogger("hub.programs.node")
 
 PICTURES: Final = ("claim.png", "claim.svg")
 MODE: Final = 0o600

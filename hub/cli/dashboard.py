@@ -40,7 +40,7 @@ def _run(path: Path) -> None:
     config = load_dashboard(path)
     # slixmpp loads pygments where it finds it, to colour a debug log that a service does not have.
     sys.modules.setdefault("pygments", None)  # type: ignore[arg-type]  # None is how an import is closed
-    from hub.dashboard_server import DashboardServer, account_of
+    from hub.programs.dashboard import DashboardServer, account_of
 
     account = account_of(config)
 
@@ -75,7 +75,7 @@ def password() -> None:
 
     It asks twice, or takes a line from standard input where that is no terminal.
     """
-    from hub.dashboard_server import password_hash
+    from hub.programs.dashboard import password_hash
 
     if sys.stdin.isatty():
         given = click.prompt("Password", hide_input=True, confirmation_prompt="Again", err=True)

@@ -24,8 +24,8 @@ from hub.cli.ask import waiting
 from hub.cli.text import printable
 from hub.config.file import load
 from hub.errors import HubError, PeerError
-from hub.node import state_dir
-from hub.node_telemetry import HISTORY_FILE, bounds
+from hub.programs.node import state_dir
+from hub.programs.node_telemetry import HISTORY_FILE, bounds
 from hub.services.peer import Peer
 from hub.telemetry.database import DiskRefused
 from hub.telemetry.history import END, LEVELS, rolled

@@ -21,11 +21,11 @@ from hub.config.file import load
 from hub.errors import ConfigError, HubError
 
 if TYPE_CHECKING:
-    from hub.authority import Search
     from hub.config.node import Config
-    from hub.node import Node
+    from hub.programs.node import Node
+    from hub.programs.node_trust import Search
 
-log = logging.getLogger("hub.node")
+log = logging.getLogger("hub.programs.node")
 
 DEFAULT_CONFIG = Path("/etc/hub/hub.toml")
 
@@ -44,7 +44,7 @@ def node(path: Path, simulate: bool, pin_trace: Path | None, verbose: bool) -> N
     config = load(path)
     # slixmpp loads pygments where it finds it, 4 MiB, to colour a debug log that a service does not have.
     sys.modules.setdefault("pygments", None)  # type: ignore[arg-type]  # None is how an import is closed
-    from hub.node import Node
+    from hub.programs.node import Node
 
     for missing in config.missing_files():
         log.error("%s", missing)
@@ -61,7 +61,7 @@ def _search(config: Config, path: Path) -> Search:
 
     def search(uri: str | None) -> None:
         from hub.cli import claim_code
-        from hub.node import state_dir
+        from hub.programs.node import state_dir
 
         claim_code.searching(state_dir(config), path, uri)
 

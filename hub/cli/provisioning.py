@@ -77,7 +77,7 @@ def run(config: Path, verbose: bool, renamed: bool) -> None:
     settings = load_provisioning(config)
     # slixmpp loads pygments where it finds it, to colour a debug log that a service does not have.
     sys.modules.setdefault("pygments", None)  # type: ignore[arg-type]  # None is how an import is closed
-    from hub.provisioning_server import ProvisioningServer, secret_of
+    from hub.programs.provisioning import ProvisioningServer, secret_of
 
     secret = secret_of(settings)
 

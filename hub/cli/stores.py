@@ -21,7 +21,7 @@ config_option = click.option("--config", type=click.Path(path_type=Path), defaul
 
 def with_store(config: Path, work: Callable[[Store], Awaitable[T]]) -> T:
     """Raises ConfigError and StoreError."""
-    from hub.provisioning_server import store_of
+    from hub.programs.provisioning import store_of
 
     settings = load_provisioning(config)
     if not settings.store and not (settings.state_folder / "provisioning.sqlite").exists():

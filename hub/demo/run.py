@@ -31,7 +31,7 @@ from hub.demo.dashboard import DemoDashboard
 from hub.demo.gateway import DemoGateway, Savings
 from hub.demo.prosody import Address, Prosody
 from hub.errors import PeerError
-from hub.node import Node
+from hub.programs.node import Node
 from hub.services.peer import Peer
 from hub.session.client import Account, Client
 from hub.session.link import Link

@@ -36,7 +36,7 @@ from hub.dashboard import charts
 from hub.dashboard.past import Past
 from hub.dashboard.view import Key, Series, Span
 from hub.demo.prosody import free_port
-from hub.node_telemetry import HISTORY_FILE
+from hub.programs.node_telemetry import HISTORY_FILE
 from hub.telemetry.rollups import Level
 from hub.telemetry.rows import Shapes, to_moment
 from hub.telemetry.store import Bounds, HistoryStore

@@ -29,7 +29,7 @@ from pathlib import Path
 
 from devices.base import ValueType
 from hub.demo.prosody import free_port
-from hub.node_telemetry import HISTORY_FILE, OUTBOX_FILE
+from hub.programs.node_telemetry import HISTORY_FILE, OUTBOX_FILE
 from hub.telemetry.outbox import RUN, OutboxStore
 from hub.telemetry.rollups import Level
 from hub.telemetry.rows import Row, Shapes, to_moment

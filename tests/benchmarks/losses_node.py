@@ -15,7 +15,7 @@ import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-import hub.node_mqtt
+import hub.programs.node_mqtt
 import hub.session.link
 import hub.telemetry.publisher
 from devices.base import Value
@@ -24,7 +24,7 @@ from devices.simulated import Simulated
 from hub.cli.log import start_log
 from hub.cli.node import serve
 from hub.config.file import load
-from hub.node import Node
+from hub.programs.node import Node
 from hub.telemetry.outbox import Entry, Outbox, OutboxStore
 from hub.telemetry.rows import Row, to_ms
 from hub.things.model import Reading, Trouble
@@ -32,7 +32,7 @@ from hub.things.model import Reading, Trouble
 
 def main(config: Path, diary: Path) -> None:
     hub.session.link.FIRST_WAIT_S, hub.session.link.LAST_WAIT_S = 0.05, 0.2
-    hub.node_mqtt.FIRST_WAIT_S, hub.node_mqtt.LAST_WAIT_S = 0.05, 0.2
+    hub.programs.node_mqtt.FIRST_WAIT_S, hub.programs.node_mqtt.LAST_WAIT_S = 0.05, 0.2
     hub.telemetry.publisher.RETRY_S = 0.2
     file = os.open(diary, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     apply, put, write = OutboxStore.apply, Outbox.put, Simulated.write

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from devices.base import FieldSpec, ParameterSpec, ValueType
-from hub.authority import RULES
+from hub.programs.node_trust import RULES
 from hub.services.audit import Audit
 from hub.services.decisions import DecisionLog
 from hub.things.model import Assignment, Command, FieldTypes, NodeRef, ReadoutRequest

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, tostring
 
-import hub.node
+import hub.programs.node
 from hub.config.file import parse
 from hub.errors import PeerError
-from hub.node import account_of
+from hub.programs.node import account_of
 from hub.services import pubsub
 from hub.services.peer import Peer
 from hub.session.client import Client
@@ -198,7 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--readings", type=int, default=1000, help="in steady state, over each transport")
     parser.add_argument("--show", action="store_true", help="print the last reading of each direction, too")
     options = parser.parse_args(arguments)
-    hub.node.Client = Metered  # type: ignore[misc]  # a node makes its own client; this one counts
+    hub.programs.node.Client = Metered  # type: ignore[misc]  # a node makes its own client; this one counts
     runs: list[Run] = []
     with tempfile.TemporaryDirectory(prefix="hub-wire-") as folder:
         for packed in (False, True):

@@ -12,7 +12,7 @@ from devices.bus import Buses
 from devices.fake import SimulatedBuses
 from hub.config.file import parse
 from hub.config.node import Config
-from hub.node import Node
+from hub.programs.node import Node
 from tests.helpers import until
 from tests.mosquitto import Mosquitto, Onlooker
 

@@ -23,7 +23,7 @@ def protocol(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub.node_mqtt.FIRST_WAIT_S", 0.05)
-    monkeypatch.setattr("hub.node_mqtt.LAST_WAIT_S", 0.2)
+    monkeypatch.setattr("hub.programs.node_mqtt.FIRST_WAIT_S", 0.05)
+    monkeypatch.setattr("hub.programs.node_mqtt.LAST_WAIT_S", 0.2)
     monkeypatch.setattr("hub.things.sampler.FIRST_RETRY_S", 0.05)
     monkeypatch.setattr("hub.things.sampler.LAST_RETRY_S", 0.1)

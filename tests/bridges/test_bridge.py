@@ -15,7 +15,7 @@ from devices.base import Duration
 from devices.simulated import Simulated
 from hub.bridges.mqtt import Bridge
 from hub.config.node import Config
-from hub.node import Node
+from hub.programs.node import Node
 from tests.bridges.bench import AIR, BASE, LAMP, command, fields, is_up, parsed, running, text
 from tests.bridges.ha_schema import check
 from tests.e2e.node_process import node_process

@@ -13,7 +13,7 @@ import pytest
 
 from devices.bus import Buses
 from hub.errors import ActuatorError
-from hub.node import Node
+from hub.programs.node import Node
 from tests.bridges.bench import BASE, parsed, running, text
 from tests.helpers import until
 from tests.mosquitto import Mosquitto, Onlooker

@@ -19,7 +19,7 @@ import asyncio, sys
 from pathlib import Path
 from devices.fake import SimulatedBuses
 from hub.config.file import load
-from hub.node import Node
+from hub.programs.node import Node
 
 async def main():
     node = Node(load(Path(sys.argv[1])), SimulatedBuses())

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from hub.authority import RECORD
 from hub.cli import claim_code
 from hub.cli.claim_code import PICTURES
+from hub.programs.node_trust import RECORD
 from hub.trust.ownership import Event, Ownership
 from tests.cli.conftest import House, hub
 

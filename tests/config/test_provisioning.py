@@ -11,11 +11,11 @@ from hub.config.file import load, load_provisioning, service_of
 from hub.config.provisioning import Provisioning
 from hub.config.schema import schema
 from hub.errors import ConfigError
+from hub.programs.provisioning import secret_of, store_of, taken
 from hub.provisioning.owner import OwnerLimits
 from hub.provisioning.postgres import PostgresStore
 from hub.provisioning.registry import RegistryLimits
 from hub.provisioning.sql import Limits
-from hub.provisioning_server import secret_of, store_of, taken
 
 LEAST = '[provisioning]\njid = "provisioning.example.org"\nsecret_file = "/etc/hub/provisioning.secret"\n'
 

@@ -15,7 +15,7 @@ from hub.dashboard import watcher
 from hub.dashboard.access import hashed
 from hub.dashboard.view import UPDATES_PER_S, Freshness, HubLife, Key, Visitor
 from hub.errors import HubError
-from hub.node import Node
+from hub.programs.node import Node
 from hub.services import finding
 from hub.services.peer import Published
 from tests.dashboard.watching import CELLAR, GREENHOUSE, THINGS, text, watching

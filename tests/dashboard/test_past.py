@@ -14,7 +14,7 @@ import pytest
 from devices.base import ValueType
 from hub.dashboard import past
 from hub.dashboard.view import Key, Series, Span
-from hub.node_telemetry import HISTORY_FILE
+from hub.programs.node_telemetry import HISTORY_FILE
 from hub.telemetry.rollups import Level
 from hub.telemetry.rows import Shapes, to_moment
 from hub.telemetry.store import Bounds, HistoryStore

@@ -10,7 +10,7 @@ from typing import Any
 from hub.config.file import parse_dashboard
 from hub.dashboard.hubs import Hubs
 from hub.dashboard.view import Freshness, HubLife, HubState, Key, Tile
-from hub.dashboard_server import RESOURCE, account_of
+from hub.programs.dashboard import RESOURCE, account_of
 from hub.session.client import Client
 from hub.session.link import Link
 from tests.e2e.world import Place

@@ -19,7 +19,7 @@ import pytest
 
 from devices.base import ValueType
 from hub.demo.prosody import free_port
-from hub.node_telemetry import HISTORY_FILE, OUTBOX_FILE
+from hub.programs.node_telemetry import HISTORY_FILE, OUTBOX_FILE
 from hub.telemetry.rollups import Level
 from hub.telemetry.rows import Shapes
 from hub.telemetry.store import Bounds, HistoryStore

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 import pytest
 
 from devices.fake import SimulatedBuses
-from hub.node import Node
+from hub.programs.node import Node
 from hub.stanzas.sensor_data_xmpp import NAMESPACE
 from hub.telemetry import clock
 from hub.things.values import parse_datetime

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from devices.base import NotResponding
-from hub.node import Node
+from hub.programs.node import Node
 from tests.helpers import until
 
 from . import readings

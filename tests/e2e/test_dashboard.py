@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Page, async_playwright, expect
 
 from devices.fake import PinTrace, SimulatedBuses
-from hub.dashboard_server import password_hash
+from hub.programs.dashboard import password_hash
 from tests.dashboard.conftest import ARTEFACTS
 from tests.dashboard.page_process import free_port
 

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from hub.node import Node
+from hub.programs.node import Node
 
 from .raw import RawClient, condition
 from .world import HUB, ON_EJABBERD, World, running

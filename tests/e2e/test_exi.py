@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from hub.config.file import parse
-from hub.node import Node
+from hub.programs.node import Node
 from tests.helpers import until
 
 from .raw import RawClient

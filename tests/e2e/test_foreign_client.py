@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hub.demo.prosody import end_with_parent
-from hub.node import Node
+from hub.programs.node import Node
 
 from .raw import TIMEOUT_S
 from .world import HUB, World, running

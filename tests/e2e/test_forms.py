@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.node import Node
+from hub.programs.node import Node
 
 from .commands import (
     DATA,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from devices.base import ValueType
-from hub.node_telemetry import HISTORY_FILE, OUTBOX_FILE
+from hub.programs.node_telemetry import HISTORY_FILE, OUTBOX_FILE
 from hub.telemetry.rollups import Level
 from hub.telemetry.rows import Shapes, to_moment, to_ms
 from hub.telemetry.store import Bounds, HistoryStore

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.node import Node
+from hub.programs.node import Node
 from tests.helpers import until
 
 from . import readings

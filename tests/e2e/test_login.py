@@ -11,7 +11,7 @@ import pytest
 
 from hub.config.file import parse
 from hub.demo.prosody import make_certificates
-from hub.node import Node, account_of
+from hub.programs.node import Node, account_of
 from hub.session.client import Account, Client
 from hub.session.link import Link, LinkError
 from tests.helpers import until

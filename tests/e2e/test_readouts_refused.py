@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.node import Node
+from hub.programs.node import Node
 from hub.services.sensor_data import MAX_SESSIONS_PER_CALLER
 from hub.things.readout import MAX_NODES
 

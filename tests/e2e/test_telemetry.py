@@ -14,7 +14,7 @@ import pytest
 
 from devices.base import NotResponding
 from devices.simulated import Simulated
-from hub.node import Node
+from hub.programs.node import Node
 from tests.helpers import until
 
 from .proxy import Proxy

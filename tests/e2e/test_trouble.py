@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.node import Node
+from hub.programs.node import Node
 from tests.helpers import until
 
 from .commands import OLD as CONTROL

@@ -14,7 +14,7 @@ import pytest
 from devices.fake import SimulatedBuses
 from hub.config.file import parse
 from hub.config.node import Config
-from hub.node import Node
+from hub.programs.node import Node
 from hub.stanzas import iotdisco
 from tests.cli.conftest import hub
 from tests.helpers import until

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from hub.config.file import load
+from hub.programs.provisioning import ProvisioningServer
 from hub.provisioning.model import Rule
-from hub.provisioning_server import ProvisioningServer
 from hub.things.questions import Right
 from hub.trust.audit import Kind
 from hub.trust.auditfiles import entries, verify

@@ -14,7 +14,7 @@ import pytest
 
 from hub.cli.account import logged_in
 from hub.errors import PeerError, PeerRefused
-from hub.node import Node
+from hub.programs.node import Node
 from hub.services.peer import Peer
 from hub.services.peer_events import Watch, Wish
 from hub.things.model import Answer, ReadoutRequest

@@ -20,7 +20,7 @@ from devices.fake import SimulatedBuses
 from hub.config.file import parse
 from hub.config.node import Config
 from hub.demo.prosody import Address, Prosody
-from hub.node import Node
+from hub.programs.node import Node
 from hub.things.thing import Thing
 from tests.ejabberd import Ejabberd
 from tests.helpers import until

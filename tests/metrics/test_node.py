@@ -22,7 +22,7 @@ from hub.config.node import Config
 from hub.demo.prosody import free_port
 from hub.errors import ConfigError, LinkError
 from hub.metrics import families
-from hub.node import Node
+from hub.programs.node import Node
 from tests.e2e.world import World
 from tests.helpers import until
 from tests.metrics.scrape import GET, Samples, ask, samples
@@ -198,7 +198,7 @@ async def test_a_reload_begins_moves_and_ends_it(tmp_path: Path) -> None:
 async def test_an_address_that_is_taken_stops_nothing_and_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("hub.node_metrics.AGAIN_S", 0.05)
+    monkeypatch.setattr("hub.programs.node_metrics.AGAIN_S", 0.05)
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with running(parse(text(tmp_path, table(port)))) as node:
@@ -252,7 +252,7 @@ import asyncio, sys
 from pathlib import Path
 from devices.fake import SimulatedBuses
 from hub.config.file import load
-from hub.node import Node
+from hub.programs.node import Node
 
 async def main():
     node = Node(load(Path(sys.argv[1])), SimulatedBuses())
@@ -261,7 +261,7 @@ async def main():
         await asyncio.sleep(0.01)
     node.stop()
     await task
-    rooms = ("prometheus_client", "hub.metrics", "hub.node_metrics")
+    rooms = ("prometheus_client", "hub.metrics", "hub.programs.node_metrics")
     print(sorted(name for name in sys.modules if name.startswith(rooms)))
 
 asyncio.run(main())

@@ -23,7 +23,7 @@ def loaded_after(statement: str) -> set[str]:
 
 
 def test_a_node_loads_nothing_of_the_service() -> None:
-    loaded = loaded_after("import hub.node, hub.cli.node")
+    loaded = loaded_after("import hub.programs.node, hub.cli.node")
     assert loaded.isdisjoint(SERVICE_ONLY) and "slixmpp" in loaded
 
 

@@ -10,7 +10,7 @@ import pytest
 from devices.fake import SimulatedBuses
 from hub.config.file import parse
 from hub.errors import RequestError
-from hub.node import Node
+from hub.programs.node import Node
 from hub.things.model import Command, NodeRef, ReadoutRequest
 from tests.helpers import until
 
@@ -32,7 +32,7 @@ interval = "50ms"
 async def test_nobody_is_let_in_until_there_is_a_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("hub.node.TRUST_AGAIN_S", 0.05)
+    monkeypatch.setattr("hub.programs.node.TRUST_AGAIN_S", 0.05)
     (tmp_path / "password").write_text("x")
     (tmp_path / "state").write_text("a file where a folder should be")
     node = Node(parse(TEXT.format(folder=tmp_path)), SimulatedBuses())

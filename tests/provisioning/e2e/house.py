@@ -10,7 +10,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from hub.config.provisioning import Provisioning
-from hub.provisioning_server import ProvisioningServer
+from hub.programs.provisioning import ProvisioningServer
 from tests.e2e.raw import CLIENT, RawClient
 from tests.e2e.world import EjabberdWorld, World
 from tests.helpers import PATIENCE_S, until

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.provisioning_server import ProvisioningServer
+from hub.programs.provisioning import ProvisioningServer
 from tests.e2e.raw import RawClient, condition
 from tests.e2e.world import EjabberdWorld
 from tests.helpers import until

@@ -11,9 +11,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from hub import notify
-from hub.account import account_for
 from hub.config.dashboard import Dashboard, DashboardConfig
 from hub.errors import HubError
+from hub.programs.account import account_for
 from hub.session.client import Account, Client
 from hub.session.link import Link
 

@@ -22,14 +22,14 @@ from devices.base import BadData, NotResponding
 from hub.config.metrics import Metrics
 from hub.errors import LinkError
 from hub.metrics import http
-from hub.node_telemetry import HISTORY_FILE, OUTBOX_FILE
+from hub.programs.node_telemetry import HISTORY_FILE, OUTBOX_FILE
 from hub.telemetry.clock import synchronised
 from hub.things.lanes import Lanes
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
-    from hub.node import Node
+    from hub.programs.node import Node
 
 log = logging.getLogger(__name__)
 

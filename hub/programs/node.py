@@ -20,12 +20,12 @@ import devices
 from devices.base import DeviceError, Driver, OutputDriver
 from devices.bus import Buses
 from hub import notify
-from hub.account import account_for
 from hub.config.file import load
 from hub.config.node import Config, ThingConfig
 from hub.config.things import interval_of
 from hub.errors import Conflict, StoreError
-from hub.node_telemetry import Remembering
+from hub.programs.account import account_for
+from hub.programs.node_telemetry import Remembering
 from hub.services.audit import Audit
 from hub.services.contacts import Contacts
 from hub.services.control import Control
@@ -48,9 +48,9 @@ from hub.things.thing import Description, Thing
 from hub.trust.access import AccessLists, Judge
 
 if TYPE_CHECKING:
-    from hub.authority import Authority, Search
     from hub.bridges.mqtt import Bridge
-    from hub.node_metrics import Exposed
+    from hub.programs.node_metrics import Exposed
+    from hub.programs.node_trust import Authority, Search
 
 log = logging.getLogger(__name__)
 
@@ -236,7 +236,7 @@ class Node:
             self.authority.close()
         self.authority, self._judge = None, self._lists(config)
         if config.trust is not None:
-            from hub.authority import Authority  # a mebibyte that a hub with [access] does without
+            from hub.programs.node_trust import Authority  # a mebibyte that a hub with [access] does without
 
             try:
                 self.authority = Authority(config.trust, config.xmpp.jid, state_dir(config), self.things, self._lenient,
@@ -344,7 +344,7 @@ class Node:
         """Nothing of MQTT is loaded by a node without `[mqtt]`."""
         if config.mqtt is None:
             return None
-        from hub.node_mqtt import make_bridge
+        from hub.programs.node_mqtt import make_bridge
 
         return make_bridge(config, self.buses, self._carry_out)
 
@@ -355,7 +355,7 @@ class Node:
 
     def _show_on_broker(self) -> None:
         if self._bridge is not None:
-            from hub.node_mqtt import shown
+            from hub.programs.node_mqtt import shown
 
             self._bridge.show(shown(self.config, self.things))
 
@@ -380,7 +380,7 @@ class Node:
         """Nothing of OpenMetrics is loaded by a node without `[metrics]`."""
         if config.metrics is None:
             return None
-        from hub.node_metrics import Exposed
+        from hub.programs.node_metrics import Exposed
 
         return Exposed(self, state_dir(config), config.metrics)
 
