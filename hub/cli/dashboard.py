@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
-import signal
 import sys
 from pathlib import Path
 from typing import Final
 
 import click
 
-from hub import notify
+from hub.cli import service
 from hub.cli.log import start_log
 from hub.config.file import load_dashboard
 
@@ -38,35 +36,15 @@ def dashboard(context: click.Context, path: Path, verbose: bool) -> None:
 
 def _run(path: Path) -> None:
     config = load_dashboard(path)
-    # slixmpp loads pygments where it finds it, to colour a debug log that a service does not have.
-    sys.modules.setdefault("pygments", None)  # type: ignore[arg-type]  # None is how an import is closed
+    service.go_without_pygments()
     from hub.programs.dashboard import DashboardServer, account_of
 
     account = account_of(config)
 
     async def serve() -> None:
-        running = DashboardServer(config.dashboard, account)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-            loop.add_signal_handler(number, running.stop)
-        dog = asyncio.create_task(_watchdog())
-        gc.collect()
-        gc.freeze()  # what the imports made stays for ever: do not walk it again at every collection
-        try:
-            await running.run()
-        finally:
-            dog.cancel()
-            await asyncio.gather(dog, return_exceptions=True)
+        await service.run(DashboardServer(config.dashboard, account))
 
     asyncio.run(serve())
-
-
-async def _watchdog() -> None:
-    """A sign of life from the loop itself: if it hangs, systemd starts us again."""
-    interval = notify.watchdog_interval()
-    while interval is not None:
-        notify.alive()
-        await asyncio.sleep(interval)
 
 
 @dashboard.command()

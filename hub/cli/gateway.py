@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import gc
 import logging
 import os
 import signal
@@ -18,6 +17,7 @@ from typing import Any, TypeVar
 import click
 
 from hub import notify
+from hub.cli import service
 from hub.cli.log import start_log
 from hub.config.file import load_gateway
 from hub.config.gateway import Gateway as Settings
@@ -149,22 +149,18 @@ async def _serve(settings: Settings, config: Path | None, given: Mapping[str, An
             log.info("listening on %s port %d: %s", host, number, port.value)
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-        loop.add_signal_handler(number, stopped.set)
     loop.add_signal_handler(signal.SIGHUP, _reload, shared, config, given)
     loop.add_signal_handler(signal.SIGUSR1, lambda: log.info("%s", figures_line(shared)))
-    gc.collect()
-    gc.freeze()  # what the imports made stays for ever: do not walk it again at every collection
     metrics = await _metrics(settings, shared)
-    tasks = [asyncio.create_task(_status(shared)), asyncio.create_task(_watchdog())]
+    status = asyncio.create_task(_status(shared))
     notify.ready(figures_line(shared))
     try:
-        await stopped.wait()
+        async with service.under_signals(stopped.set):
+            await stopped.wait()
     finally:
         notify.stopping()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        status.cancel()
+        await asyncio.gather(status, return_exceptions=True)
         if metrics is not None:
             metrics.close()
         await running.drain()
@@ -211,11 +207,3 @@ async def _status(shared: Shared) -> None:
             with contextlib.suppress(OSError):
                 width = os.get_terminal_size(sys.stderr.fileno()).columns
                 click.echo(f"\r\x1b[K{line[: width - 1]}\r", err=True, nl=False)
-
-
-async def _watchdog() -> None:
-    """A sign of life from the loop itself: if it hangs, systemd starts us again."""
-    interval = notify.watchdog_interval()
-    while interval is not None:
-        notify.alive()
-        await asyncio.sleep(interval)

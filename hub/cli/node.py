@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
-import gc
 import logging
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +14,7 @@ import click
 
 from devices.bus import Buses
 from hub import notify
+from hub.cli import service
 from hub.cli.log import start_log
 from hub.config.file import load
 from hub.errors import ConfigError, HubError
@@ -42,8 +41,7 @@ def node(path: Path, simulate: bool, pin_trace: Path | None, verbose: bool) -> N
     """
     start_log(verbose)
     config = load(path)
-    # slixmpp loads pygments where it finds it, 4 MiB, to colour a debug log that a service does not have.
-    sys.modules.setdefault("pygments", None)  # type: ignore[arg-type]  # None is how an import is closed
+    service.go_without_pygments()
     from hub.programs.node import Node
 
     for missing in config.missing_files():
@@ -78,19 +76,10 @@ async def serve(running: Node, path: Path) -> None:
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-        loop.add_signal_handler(number, running.stop)
     loop.add_signal_handler(signal.SIGHUP, reload)
     # systemd's watchdog ends a hung program with SIGABRT; not through the loop, which may be what hangs.
     signal.signal(signal.SIGABRT, lambda *_: _abort(running))
-    dog = asyncio.create_task(_watchdog())
-    gc.collect()
-    gc.freeze()  # what the imports made stays for ever: do not walk it again at every collection
-    try:
-        await running.run()
-    finally:
-        dog.cancel()
-        await asyncio.gather(dog, return_exceptions=True)
+    await service.run(running)
 
 
 def _abort(running: Node) -> None:
@@ -110,11 +99,3 @@ async def _reload(running: Node, path: Path) -> None:
         log.error("the configuration was NOT reloaded, the old one goes on: %s", error)
     finally:
         notify.ready(f"{len(running.things)} things")
-
-
-async def _watchdog() -> None:
-    """A sign of life from the loop itself: if it hangs, systemd starts us again, and the outputs boot."""
-    interval = notify.watchdog_interval()
-    while interval is not None:
-        notify.alive()
-        await asyncio.sleep(interval)

@@ -10,17 +10,14 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime as dt
-import gc
 import logging
-import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hub import notify
+from hub.cli import service
 from hub.cli.exits import NO
 from hub.cli.log import start_log
 from hub.cli.stores import DEFAULT_CONFIG, config_option, with_store
@@ -75,35 +72,15 @@ def run(config: Path, verbose: bool, renamed: bool) -> None:
     """Run the service: [provisioning] of the file CONFIG (/etc/hub/provisioning.toml). SIGTERM ends it."""
     start_log(verbose)
     settings = load_provisioning(config)
-    # slixmpp loads pygments where it finds it, to colour a debug log that a service does not have.
-    sys.modules.setdefault("pygments", None)  # type: ignore[arg-type]  # None is how an import is closed
+    service.go_without_pygments()
     from hub.programs.provisioning import ProvisioningServer, secret_of
 
     secret = secret_of(settings)
 
     async def serve() -> None:
-        running = ProvisioningServer(settings, secret, renamed=renamed)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-            loop.add_signal_handler(number, running.stop)
-        dog = asyncio.create_task(_watchdog())
-        gc.collect()
-        gc.freeze()  # what the imports made stays for ever: do not walk it again at every collection
-        try:
-            await running.run()
-        finally:
-            dog.cancel()
-            await asyncio.gather(dog, return_exceptions=True)
+        await service.run(ProvisioningServer(settings, secret, renamed=renamed))
 
     asyncio.run(serve())
-
-
-async def _watchdog() -> None:
-    """A sign of life from the loop itself: if it hangs, systemd starts us again."""
-    interval = notify.watchdog_interval()
-    while interval is not None:
-        notify.alive()
-        await asyncio.sleep(interval)
 
 
 def _say(line: str) -> None:
