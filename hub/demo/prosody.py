@@ -16,6 +16,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -205,8 +206,13 @@ def _openssl(folder: Path, *arguments: str) -> None:
         raise HubError(f"openssl failed: {error.stderr.strip()}") from None
 
 
+HELD_PORTS = 256
+_held: deque[int] = deque()
+
+
 def free_port() -> int:
-    """A port on loopback for a server that sets SO_REUSEADDR, which all do; nobody else gets it meanwhile.
+    """A port on loopback for a server that sets SO_REUSEADDR, which all do; nobody else gets it meanwhile, until so
+    many more were asked for that its server has long been listening.
 
     A bound socket that does not listen keeps the kernel from giving the port to anybody who asks for any; that it may
     be bound again is said only after it was bound, or the kernel would give it to the next of us.
@@ -215,7 +221,9 @@ def free_port() -> int:
     sock.bind(("127.0.0.1", 0))
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     port: int = sock.getsockname()[1]
-    sock.detach()  # bound as long as this process lives
+    _held.append(sock.detach())
+    if len(_held) > HELD_PORTS:
+        os.close(_held.popleft())
     return port
 
 
