@@ -40,7 +40,7 @@ class Wall(ui.element, component="web/wall.js", esm={"hub-dashboard": "web"}):
         visitor = who()
         self._props["model"] = self._screen.whole(time.time())
         self._props["title"] = shown(board.title)
-        self._props["visitor"] = "" if visitor is None else shown(visitor.name)
+        self._props["visitor"] = "" if visitor is None or visitor == board.anonymous else shown(visitor.name)
         self._props["control"] = visitor is not None and visitor.control
         self._props["prefix"] = prefix
         self.on("chart", self._chart)

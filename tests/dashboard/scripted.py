@@ -58,7 +58,7 @@ class ScriptedBoard:
         self.title = title
         self.trouble = ""
         self.users = dict(users)
-        self.anonymous = None if users else Visitor("", open_control)
+        self.anonymous = None if users else Visitor("this machine", open_control)
         self.calls: list[list[object]] = []
         self.refusal = ""
         self.held = asyncio.Event()

@@ -41,6 +41,7 @@ def test_a_tile_changes_when_its_value_does(board: Board, look: Look) -> None:
     board("put", HUB, "air", "temperature", value=22.5)
     expect(tile(page, "temperature").locator(".value")).to_have_text("22.5 °C")
     assert page.locator("[data-same]").count() == 1  # nothing was built anew
+    assert page.get_by_role("button", name="Log out").count() == 0, "nobody logged in"
 
 
 def test_it_says_how_old_a_value_is_and_counts_on(board: Board, look: Look) -> None:
