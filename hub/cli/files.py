@@ -21,14 +21,15 @@ from hub.errors import ConfigError
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), required=False)
-@click.option("--example", is_flag=True, help="Print a commented file to start from.")
-@click.option("--gateway-example", is_flag=True, help="The same for a gateway.")
-@click.option("--dashboard-example", is_flag=True, help="The same for a dashboard.")
-def check(file: Path | None, example: bool, gateway_example: bool, dashboard_example: bool) -> None:
+@click.option("--example", "example", flag_value="example", help="Print a commented file to start from.")
+@click.option("--gateway-example", "example", flag_value="example_gateway", help="The same for a gateway.")
+@click.option("--provisioning-example", "example", flag_value="example_provisioning",
+              help="The same for a provisioning server.")
+@click.option("--dashboard-example", "example", flag_value="example_dashboard", help="The same for a dashboard.")
+def check(file: Path | None, example: str | None) -> None:
     """Check a configuration FILE: every fault at once, with what would be right. Exit code 1 when there is one."""
-    if example or gateway_example or dashboard_example:
-        name = "example.toml" if example else "example_gateway.toml" if gateway_example else "example_dashboard.toml"
-        click.echo(resources.files("hub.config").joinpath(name).read_text(encoding="utf-8"), nl=False)
+    if example is not None:
+        click.echo(resources.files("hub.config").joinpath(f"{example}.toml").read_text(encoding="utf-8"), nl=False)
         return
     if file is None:
         raise click.UsageError("name a FILE, or ask for --example")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,15 @@ def test_a_secret_that_is_not_there_or_empty_is_said(tmp_path: Path) -> None:
     (tmp_path / "good").write_text("secret\r\n")
     found = settings(LEAST.replace("/etc/hub/provisioning.secret", str(tmp_path / "good")), tmp_path)
     assert secret_of(found) == "secret"
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["as it is", "with everything in it"])
+def test_the_example_is_a_configuration(tmp_path: Path, whole: bool) -> None:
+    text = resources.files("hub.config").joinpath("example_provisioning.toml").read_text(encoding="utf-8")
+    if whole:
+        text = re.sub(r"(?m)^# (?=[a-z_]+ = )", "", text)
+    file = tmp_path / "provisioning.toml"
+    file.write_text(text)
+    example = load_provisioning(file)
+    assert example.jid == "provisioning.example.org"
+    assert bool(example.operators) is whole
