@@ -164,7 +164,7 @@ class Connection:
             from paho.mqtt.packettypes import PacketTypes
             from paho.mqtt.properties import Properties
 
-            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho has no types here
             properties.MaximumPacketSize = MAX_PACKET
             more = {"clean_start": True, "properties": properties}
         assert self._socket is not None
@@ -218,7 +218,7 @@ class Connection:
             from paho.mqtt.packettypes import PacketTypes
             from paho.mqtt.properties import Properties
 
-            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho has no types here
             properties.MessageExpiryInterval = expiry
         info = self._client.publish(topic, payload, self._settings.qos, retain, properties)
         self._arrange_writing()

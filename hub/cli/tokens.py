@@ -47,7 +47,7 @@ def revoke(config: Path, token: tuple[str, ...]) -> None:
     its certificate can bring another: a rule about its owner keeps him out."""
     unknown = []
     for each in token:
-        gone = with_store(config, lambda store, each=each: store.revoke_token(each))  # type: ignore[misc]
+        gone = with_store(config, lambda store, each=each: store.revoke_token(each))  # type: ignore[misc]  # mypy infers no default
         if gone is None:
             unknown.append(each)
         else:

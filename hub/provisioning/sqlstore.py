@@ -94,7 +94,7 @@ class SqlStore(ABC):
         after: ThingId | None = None
         while not ready.hopeless and len(found) <= search.offset + count:
             last = after
-            some = await self._read(lambda last=last: sql_things.candidates(ready, last))  # type: ignore[misc]
+            some = await self._read(lambda last=last: sql_things.candidates(ready, last))  # type: ignore[misc]  # mypy infers no default
             found += await asyncio.to_thread(_matching, ready, some)
             if len(some) < sql_things.CANDIDATES:
                 break

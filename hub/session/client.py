@@ -169,7 +169,7 @@ class Client(ClientXMPP):
     def _element_received(self, element: Element) -> None:
         log.debug("RECV: %s", element.tag)
         if element.tag == setup.STREAM_START:
-            super().start_stream_handler(element)  # type: ignore[no-untyped-call]
+            super().start_stream_handler(element)  # type: ignore[no-untyped-call]  # of slixmpp
             for child in element:  # XEP-0322 lets features and errors stand in it
                 if not child.tag.startswith(f"{{{setup.EXI}}}"):
                     self._spawn_event(child)

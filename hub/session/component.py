@@ -48,7 +48,7 @@ class Component(ComponentXMPP):
 
     def __init__(self, account: ComponentAccount) -> None:
         host, port = account.server
-        super().__init__(account.jid, account.secret, host, port, use_jc_ns=True)  # type: ignore[no-untyped-call]
+        super().__init__(account.jid, account.secret, host, port, use_jc_ns=True)  # type: ignore[no-untyped-call]  # slixmpp's
         self.account = account
         self.failure = ""
         self.use_message_ids = self.use_presence_ids = False  # an id that nobody answers only costs

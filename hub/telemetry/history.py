@@ -224,7 +224,7 @@ class History:
         full = True
         while full:
             try:
-                chunk = await self._call(lambda until=end: self._store.readings(thing, start, until))  # type: ignore[misc]
+                chunk = await self._call(lambda until=end: self._store.readings(thing, start, until))  # type: ignore[misc]  # mypy infers no default
             except (DiskRefused, NotResponding) as error:
                 log.error("the history of %s cannot be read, but for what is in memory: %s", thing, error)
                 chunk = []
@@ -260,7 +260,7 @@ class History:
     ) -> AsyncIterator[Sequence[Reading]]:
         full = True
         while full and end >= start:
-            chunk = await self._call(lambda until=end: self._store.rollups(thing, level, start, until))  # type: ignore[misc]
+            chunk = await self._call(lambda until=end: self._store.rollups(thing, level, start, until))  # type: ignore[misc]  # mypy infers no default
             full = len(chunk) == CHUNK
             yield [reading for at, fields in chunk
                    if (reading := rolled(thing, level, at, fields, names, types)) is not None]  # fmt: skip

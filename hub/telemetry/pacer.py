@@ -50,5 +50,5 @@ class Pacer:
         is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
         if is_number and name in self._change:
             # A field keeps its type: what was published before is a number too.
-            return abs(Decimal(value) - Decimal(before)) >= self._change[name]  # type: ignore[arg-type]
+            return abs(Decimal(value) - Decimal(before)) >= self._change[name]  # type: ignore[arg-type]  # numbers
         return not is_number or name in thing.parameters
