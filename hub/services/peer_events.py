@@ -77,17 +77,24 @@ class Wish:
 
     def subscriptions(self, nodes: list[NodeRef]) -> list[Subscription]:
         """Of things alike, together. Ids are the caller's to choose."""
-        alike: dict[tuple[tuple[str, Decimal], ...], list[NodeRef]] = {}
+        alike: dict[tuple[Condition, ...], list[NodeRef]] = {}
         for node in nodes:
-            alike.setdefault(tuple(self.known[node].items()), []).append(node)
+            alike.setdefault(self._conditions(node), []).append(node)
         return [
             Subscription(
-                ReadoutRequest("", tuple(group), tuple(name for name, _ in limits), FieldTypes.PRESENT),
-                tuple(Condition(name, limit, limit) for name, limit in limits),
-                self.shortest, self.longest, None, True,
+                ReadoutRequest("", tuple(group), tuple(each.name for each in conditions), FieldTypes.PRESENT),
+                conditions, self.shortest, self.longest, None, True,
             )
-            for limits, group in alike.items()
+            for conditions, group in alike.items()
         ]  # fmt: skip
+
+    def _conditions(self, node: NodeRef) -> tuple[Condition, ...]:
+        """Where fields of a thing are named, only they call for an event, and the others come with it."""
+        fields = self.known[node]
+        named = {name for thing, name in self.limits if thing == node.node_id} or fields.keys()
+        return tuple(
+            Condition(name, limit, limit) if name in named else Condition(name) for name, limit in fields.items()
+        )
 
 
 def step(value: Value) -> Decimal:
