@@ -30,7 +30,7 @@ Arriving = asyncio.Queue[tuple[str, Answer]]
 @click.command()
 @click.argument("jids", nargs=-1, required=True, metavar="JID...")
 @click.option("--change", "changes", multiple=True, metavar="THING.FIELD=BY",
-              help="Tell of THING only when this field has changed by that much, in its unit; can be given several times.")
+              help="Tell of THING only when this field has changed by that much, in its unit; can be repeated.")
 @click.option("--min", "shortest", default="1s", show_default=True, help="At least so long between two events.")
 @click.option("--max", "longest", default="5m", show_default=True, help="At most so long, also without a change.")
 @click.option("--pubsub", is_flag=True, help="What the hub publishes for all, at its own pace; no event subscriptions.")
